@@ -28,6 +28,13 @@ _PLATE: Final = re.compile(
     r"|(?!CV|TT|KH|BB)[A-Z]{2}(?:[\s-]?\d{2}[.-]\d{2}|\d{4})"
     r")(?![^\W_]|-[0-9a-f]{4}-)"
 )
+# A reference of ours (payments/bills/references.py), whose end may be digits alone; or a number, in
+# one piece or in groups: 1903 1234 5678 90.
+_REFERENCE_OR_NUMBER: Final = re.compile(
+    r"(?i:PP[ .-]?[2-9A-HJKMNP-TV-Z]{4}[ .-]?[2-9A-HJKMNP-TV-Z]{7})"
+    r"|(?P<number>\d(?: ?\d)*)"
+)
+_ACCOUNT_DIGITS_MIN: Final = 8
 _ACCOUNT_WORD: Final = re.compile(
     "account|acct|acc_?no|acc_?num|iban|so_?tk|stk|card_?num", re.IGNORECASE
 )
@@ -158,6 +165,19 @@ def mask_plates(words: str) -> str:
     Plates stand in few tables, so that they can be erased on request (docs/parking.md).
     """
     return _PLATE.sub(_hide_middle, words)
+
+
+def mask_accounts(words: str) -> str:
+    """Hide numbers as long as an account's in words of a payer: "CT tu …6789 PPDXA22345678".
+
+    References of ours stay, and so do amounts and dates with points or strokes between.
+    """
+
+    def hide(found: re.Match[str]) -> str:
+        digits = (found["number"] or "").replace(" ", "")
+        return mask_tail(digits) if len(digits) >= _ACCOUNT_DIGITS_MIN else found[0]
+
+    return _REFERENCE_OR_NUMBER.sub(hide, words)
 
 
 def _hide_middle(found: re.Match[str]) -> str:

@@ -1,5 +1,6 @@
 """The settings of an operator, read once at the start from PHOPAY_… variables."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ TCP_USER_TIMEOUT_MS: Final = 8_000
 WRITE_TIMEOUT_S: Final = 6.0
 ENV_PREFIX: Final = "PHOPAY_"
 POLL_EVERY_S_MIN: Final = 60  # as of an account that has its own interval (poll_windows)
+ORG_CODE: Final = re.compile(r"[2-9A-Z]{4}")
 SECRET_KEY_CHARS_MIN: Final = 43  # 32 bytes in base64, without its padding
 # OWASP Password Storage Cheat Sheet, argon2id with t = 2 and p = 1. About 25 ms a hash.
 PASSWORD_MEMORY_KIB: Final = 19_456
@@ -143,8 +145,8 @@ class Settings(BaseSettings):
     # hubs the next ones (docs/production.md).
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     metrics_host: str = "127.0.0.1"
-    # Where webhooks may go besides public hosts by https on port 443: "http://10.0.0.5:8080", a
-    # machine of the operator's own. Any tenant's address elsewhere must be public.
+    # Where webhooks of one organisation may go besides public hosts by https on port 443:
+    # "HKXM=http://10.0.0.5:8080", a machine inside. No other tenant may knock there.
     webhook_origins: Annotated[tuple[str, ...], NoDecode] = ()
     bill_valid_for_s: int = Field(default=900, ge=30, le=86_400)  # 15 min, DESIGN.md
     # Credits are still watched for after expiry this long before the sweep expires the bill.
@@ -170,7 +172,21 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("sandbox_origins", "toll_origins", "webhook_origins")
+    @field_validator("webhook_origins")
+    @classmethod
+    def refuse_origins_of_everybody(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse to start on an inner address that is not one organisation's."""
+        for entry in value:
+            code, _, origin = entry.partition("=")
+            if not ORG_CODE.fullmatch(code) or origin != read_origin(origin):
+                msg = (
+                    "PHOPAY_WEBHOOK_ORIGINS: each must be an organisation's code and its receiver,"
+                    " like HKXM=http://10.0.0.5:8080"
+                )
+                raise ValueError(msg)
+        return value
+
+    @field_validator("sandbox_origins", "toll_origins")
     @classmethod
     def refuse_paths(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         """Refuse to start on what is not scheme, host and perhaps port, in lower case."""

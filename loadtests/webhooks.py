@@ -121,7 +121,10 @@ async def _measure(installation: Installation, url: str, plan: Plan, history: in
         if history:
             _write_history(installation, history)
         command = [sys.executable, "-c", "import worker.app; worker.app.main()"]
-        environment = {**installation.environment, "PHOPAY_WEBHOOK_ORIGINS": url}
+        environment = {
+            **installation.environment,
+            "PHOPAY_WEBHOOK_ORIGINS": ",".join(f"{code}={url}" for code in ORG_CODES),
+        }
         installation.running.start("worker", command, environment)
         await run.write(EVENTS_A_COMMIT)
         await run.collect(EVENTS_A_COMMIT)  # the worker is up

@@ -78,7 +78,7 @@ async def run(
     )
     with suppress(SQLAlchemyError, OSError):  # the database is away: measured once it is back
         await set_clock(databases, now=read_clock())
-    webhooks = WebhookDispatcher(settings, app_database, sealer, read_clock=read_clock)
+    webhooks = WebhookDispatcher(settings, app_database, sealer)
     handlers = {kind: make(app_database) for kind, make in registry.job_handlers.items()}
     name = f"{socket.gethostname()}:{os.getpid()}"
     log.info("worker.started")

@@ -39,6 +39,7 @@ from core.shared_clock import new_event_id
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from payments.webhooks import queries, service
+from payments.webhooks.addresses import list_origins
 from payments.webhooks.errors import ReplayTooLarge
 from payments.webhooks.models import WebhookAttempt
 from payments.webhooks.rules import REPLAY_DAYS_MAX, DeliveryStatus, EndpointStatus, Failure
@@ -158,7 +159,7 @@ async def change(
                 manager.org_id,
                 endpoint_id,
                 changes,
-                allowed_origins=settings.webhook_origins,
+                allowed_origins=list_origins(settings.webhook_origins, manager.caller.org_code),
                 actor=manager.caller.actor,
                 now=manager.now,
             )

@@ -15,6 +15,7 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from payments.webhooks import queries, service
+from payments.webhooks.addresses import list_origins
 from payments.webhooks.errors import BadWebhookUrl
 from payments.webhooks.models import WebhookEndpoint
 from payments.webhooks.rules import ENDPOINTS_MAX, EVENT_TYPES, GROUPS, EndpointStatus, StopReason
@@ -94,7 +95,7 @@ async def create(
                 tx,
                 manager.org_id,
                 EndpointRequest(url=url, events=chosen, description=line),
-                allowed_origins=settings.webhook_origins,
+                allowed_origins=list_origins(settings.webhook_origins, manager.caller.org_code),
                 sealer=manager.services.sealer,
                 actor=manager.caller.actor,
                 id_=endpoint_id,
@@ -128,7 +129,7 @@ def list_boxes(manager: ManagerContext, chosen: tuple[str, ...]) -> Boxes:
 
 def present_choice(manager: ManagerContext, choice: str) -> str:
     """Say a group; single types are technical names and stay what they are."""
-    if not choice.endswith(".*"):
+    if choice not in GROUPS:
         return choice
     return translate(manager.lang, f"webhooks.group.{choice.removesuffix('.*')}")
 

@@ -44,13 +44,26 @@ class Destination:
         return host if self.port == usual else f"{host}:{self.port}"
 
 
+def list_origins(webhook_origins: Collection[str], org_code: str) -> list[str]:
+    """List where else one organisation may be sent to.
+
+    Args:
+        webhook_origins: PHOPAY_WEBHOOK_ORIGINS, each `CODE=origin`.
+    """
+    return [
+        origin
+        for code, _, origin in (one.partition("=") for one in webhook_origins)
+        if code == org_code
+    ]
+
+
 def read_destination(url: str, allowed_origins: Collection[str]) -> Destination:
     """Read the address of a webhook endpoint.
 
     Args:
         url: as it was typed.
         allowed_origins: where else than to public hosts by https on port 443 may be sent:
-            PHOPAY_WEBHOOK_ORIGINS, the operator's word for machines of its own.
+            the operator's word for machines inside, of this organisation (list_origins).
 
     Raises:
         BadWebhookUrl: says why.

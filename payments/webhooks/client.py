@@ -9,16 +9,24 @@ import asyncio
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from ipaddress import ip_address
-from socket import AF_UNSPEC, SOCK_STREAM, gaierror, getaddrinfo
+from socket import AF_UNSPEC, SOCK_STREAM, getaddrinfo
+from threading import Thread
 from typing import Final
+from weakref import WeakValueDictionary
 
 import httptools
 import httpx
 
-from payments.webhooks.addresses import Address, Destination, is_public, read_destination
+from payments.webhooks.addresses import (
+    Address,
+    Destination,
+    is_public,
+    list_origins,
+    read_destination,
+)
 from payments.webhooks.errors import BadWebhookUrl
 from payments.webhooks.rules import ANSWER_BYTES_MAX, BODY_BYTES_MAX, Answer, Failure, classify
 
@@ -28,69 +36,113 @@ CLOSE_TIMEOUT_S: Final = 1.0
 READ_BYTES: Final = 8_192
 HEAD_BYTES_MAX: Final = 32_768
 USER_AGENT: Final = "PhoPay-Webhooks/1"
-# A resolver waits for as long as the system lets it, in a thread; each name has one of them.
-RESOLVING_THREADS: Final = 32
+ADDRESSES_MAX: Final = 3  # of one name that are tried, each with its share of the time
+# A look-up waits for as long as the system lets it, in a thread; each name has one of them, and an
+# organisation a few: names that hang hold up only those who typed them.
+RESOLVING_THREADS: Final = 64
+RESOLVING_OF_ORG_MAX: Final = 4
 
-Resolve = Callable[[str, int], Awaitable[Sequence[Address]]]
+Resolve = Callable[[str, int, str], Awaitable[Sequence[Address]]]
+
+
+def look_up(host: str, port: int) -> Sequence[Address]:
+    """Return all addresses of a name; waits as long as the system does.
+
+    Raises:
+        OSError: it has none, or nobody answers.
+    """
+    found = getaddrinfo(host, port, AF_UNSPEC, SOCK_STREAM)
+    # An IPv6 address may have a zone: "fe80::1%eth0".
+    return list(dict.fromkeys(ip_address(str(one[4][0])) for one in found))
 
 
 class Resolver:
     """Resolves names in threads of its own, each name once at a time."""
 
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(RESOLVING_THREADS, thread_name_prefix="webhook-dns")
-        self._under_way: dict[tuple[str, int], asyncio.Future[Sequence[Address]]] = {}
+    def __init__(
+        self,
+        *,
+        threads: int = RESOLVING_THREADS,
+        of_org_max: int = RESOLVING_OF_ORG_MAX,
+        look_up: Callable[[str, int], Sequence[Address]] = look_up,
+    ) -> None:
+        self._places = asyncio.Semaphore(threads)
+        self._of_org_max = of_org_max
+        self._of_org: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._look_up = look_up
+        self._under_way: dict[tuple[str, int], asyncio.Task[Sequence[Address]]] = {}
 
-    async def __call__(self, host: str, port: int) -> Sequence[Address]:
+    async def __call__(self, host: str, port: int, org_code: str) -> Sequence[Address]:
         """Return all addresses of a name.
+
+        Args:
+            org_code: who named it.
 
         Raises:
             OSError: it has none, or nobody answers.
         """
         key = (host, port)
         if key not in self._under_way:
-            loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._threads, _look_up, host, port)
-            self._under_way[key] = future
-            future.add_done_callback(lambda _: self._under_way.pop(key, None))
+            task = asyncio.create_task(self._resolve(host, port, org_code))
+            self._under_way[key] = task
+            task.add_done_callback(lambda ended: self._forget(key, ended))
         # Who has waited long enough goes; the look-up goes on for the others.
         return await asyncio.shield(self._under_way[key])
 
     def close(self) -> None:
-        """Start nothing new; what hangs ends with the process."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Wait for nothing more; threads that hang end with the process."""
+        for task in self._under_way.values():
+            task.cancel()
+
+    def _forget(self, key: tuple[str, int], ended: asyncio.Task[Sequence[Address]]) -> None:
+        self._under_way.pop(key, None)
+        if not ended.cancelled():
+            ended.exception()  # nobody may be waiting for it any more
+
+    async def _resolve(self, host: str, port: int, org_code: str) -> Sequence[Address]:
+        of_org = self._of_org.get(org_code)
+        if of_org is None:
+            of_org = self._of_org[org_code] = asyncio.Semaphore(self._of_org_max)
+        async with of_org, self._places:
+            return await _run_in_daemon(lambda: self._look_up(host, port))
 
 
 class WebhookClient:
     """Posts bodies to addresses that organisations typed.
 
     Args:
-        allowed_origins: where else than to public hosts by https on port 443 may be sent.
+        webhook_origins: PHOPAY_WEBHOOK_ORIGINS, each `CODE=origin`.
         resolve: returns the addresses of a name.
         tls: whose certificates are accepted.
     """
 
     def __init__(
         self,
-        allowed_origins: Collection[str] = (),
+        webhook_origins: Collection[str] = (),
         *,
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self._allowed_origins = frozenset(allowed_origins)
+        self._webhook_origins = frozenset(webhook_origins)
         self._own_resolver = Resolver() if resolve is None else None
         self._resolve: Resolve = resolve or self._own_resolver  # type: ignore[assignment]
         self._tls = tls or _read_authorities()
         self._timeout_s = timeout_s
 
     def close(self) -> None:
-        """Give the resolver's threads back."""
+        """Wait for no look-up any more."""
         if self._own_resolver is not None:
             self._own_resolver.close()
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Post a body once; return what answered, in at most TIMEOUT_S."""
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, org_code: str = ""
+    ) -> Answer:
+        """Post a body once; return what answered, in at most TIMEOUT_S.
+
+        Args:
+            org_code: whose address it is.
+        """
         started_s = time.monotonic()
         status, retry_after, got = None, None, b""
         failure: Failure | None
@@ -98,7 +150,7 @@ class WebhookClient:
             return Answer(failure=Failure.BODY_TOO_LARGE)
         try:
             async with asyncio.timeout(self._timeout_s):
-                response = await self._exchange(url, body, headers)
+                response = await self._exchange(url, body, headers, org_code)
             status, retry_after, got = response.status, response.retry_after, bytes(response.body)
             failure = classify(status)
         except BadWebhookUrl:
@@ -118,17 +170,14 @@ class WebhookClient:
             status=status, failure=failure, retry_after=retry_after, took_ms=took_ms, body=got
         )
 
-    async def _exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> "_Response":
-        to = read_destination(url, self._allowed_origins)
+    async def _exchange(
+        self, url: str, body: bytes, headers: Mapping[str, str], org_code: str
+    ) -> "_Response":
+        to = read_destination(url, list_origins(self._webhook_origins, org_code))
+        ends_s = time.monotonic() + CONNECT_TIMEOUT_S
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            address = await self._find_address(to)
-            reader, writer = await asyncio.open_connection(
-                str(address),
-                to.port,
-                ssl=self._tls if to.is_tls else None,
-                # Whom the certificate must name, and SNI: the host, whatever its address is.
-                server_hostname=to.host if to.is_tls else None,
-            )
+            addresses = await self._find_addresses(to, org_code)
+            reader, writer = await self._connect(to, addresses, ends_s)
         try:
             writer.write(_write_request(to, body, headers))
             response = _Response()
@@ -138,8 +187,31 @@ class WebhookClient:
             # Nothing that is still in the way is worth waiting for.
             writer.transport.abort()
 
-    async def _find_address(self, to: Destination) -> Address:
-        """Return the address to connect to.
+    async def _connect(
+        self, to: Destination, addresses: Sequence[Address], ends_s: float
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the first address that lets us; all of them were looked at.
+
+        Raises:
+            OSError, TimeoutError: what the last one said.
+        """
+        for left in range(len(addresses), 0, -1):
+            try:
+                async with asyncio.timeout((ends_s - time.monotonic()) / left):
+                    return await asyncio.open_connection(
+                        str(addresses[-left]),
+                        to.port,
+                        ssl=self._tls if to.is_tls else None,
+                        # Whom the certificate must name, and SNI: the host, whatever its address.
+                        server_hostname=to.host if to.is_tls else None,
+                    )
+            except OSError as error:  # a TimeoutError is one, too
+                if left == 1 or isinstance(error, ssl.SSLError):
+                    raise
+        raise _Failed(Failure.NOT_CONNECTED)
+
+    async def _find_addresses(self, to: Destination, org_code: str) -> Sequence[Address]:
+        """Return the addresses to connect to, the first of each family first.
 
         Raises:
             _Failed: there is none, or one of them is not public.
@@ -148,14 +220,15 @@ class WebhookClient:
             found: Sequence[Address] = [ip_address(to.host)]
         except ValueError:
             try:
-                found = await self._resolve(to.host, to.port)
+                found = await self._resolve(to.host, to.port, org_code)
             except (OSError, UnicodeError):
                 raise _Failed(Failure.NAME_NOT_FOUND) from None
         if not found:
             raise _Failed(Failure.NAME_NOT_FOUND)
         if not to.is_allowed and not all(map(is_public, found)):
             raise _Failed(Failure.ADDRESS_REFUSED)
-        return found[0]
+        others = [one for one in found if one.version != found[0].version]
+        return list(dict.fromkeys([found[0], *others[:1], *found]))[:ADDRESSES_MAX]
 
 
 class _Failed(Exception):
@@ -237,13 +310,31 @@ def _write_request(to: Destination, body: bytes, headers: Mapping[str, str]) -> 
     return "\r\n".join(lines).encode("ascii") + body
 
 
-def _look_up(host: str, port: int) -> Sequence[Address]:
-    try:
-        found = getaddrinfo(host, port, AF_UNSPEC, SOCK_STREAM)
-    except gaierror as error:
-        raise OSError(str(error)) from error
-    # An IPv6 address may have a zone: "fe80::1%eth0".
-    return list(dict.fromkeys(ip_address(str(one[4][0])) for one in found))
+async def _run_in_daemon(call: Callable[[], Sequence[Address]]) -> Sequence[Address]:
+    """Run a call in a thread that does not keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Sequence[Address]] = loop.create_future()
+
+    def settle(result: Sequence[Address], error: Exception | None) -> None:
+        if future.done():  # nobody waits any more
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        result: Sequence[Address] = ()
+        problem = None
+        try:
+            result = call()
+        except Exception as error:  # handed on
+            problem = error
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, result, problem)
+
+    Thread(target=run, name="webhook-dns", daemon=True).start()
+    return await future
 
 
 @cache  # reading them takes 25 ms

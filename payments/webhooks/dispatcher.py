@@ -5,18 +5,16 @@ second. New deliveries wake the sender of the same process; others find them at 
 """
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from typing import Final
 
-import psycopg
 import structlog
 
 from core.database_connections import WatchedConnection, network_arguments
 from core.db import Database, close_engine, open_database, open_engine
 from core.sealing import Sealer
 from core.settings import Settings
+from core.shared_clock import read_shared_clock
 from payments.outbox.wake_ups import CHANNEL
 from payments.webhooks.client import WebhookClient
 from payments.webhooks.relay import Relay
@@ -40,8 +38,6 @@ class WebhookDispatcher:
         settings: Settings,
         app_database: Database,
         sealer: Sealer,
-        *,
-        read_clock: Callable[[], datetime],
     ) -> None:
         self._settings = settings
         self._url = settings.worker_database_url.get_secret_value()
@@ -50,20 +46,22 @@ class WebhookDispatcher:
         self._client = WebhookClient(settings.webhook_origins)
         self._relay = Relay(database)
         self._sender = WebhookSender(
-            database, app_database, self._client, sealer, read_clock=read_clock
+            database, app_database, self._client, sealer, read_clock=read_shared_clock
         )
         self._is_woken = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay and send until `stop` is set; finish what is under way."""
         listening = asyncio.create_task(self._listen(), name="webhooks-listen")
+        stopping = asyncio.create_task(self._wake_at(stop), name="webhooks-stop")
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._sender.run(stop))
                 group.create_task(self._keep_relaying(stop))
         finally:
             listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+            stopping.cancel()
+            await asyncio.gather(listening, stopping, return_exceptions=True)
             self._client.close()
             await close_engine(self._engine)
 
@@ -77,13 +75,13 @@ class WebhookDispatcher:
                     pause_s = RELAY_RESTS_S  # there may be more
             except Exception as error:
                 log.error("webhooks.not_relayed", error=repr(error))
-                pause_s = FAILED_PAUSE_S
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await self._is_woken.wait()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(RELAY_RESTS_S):
-                    await stop.wait()
+                await _wait(stop, FAILED_PAUSE_S)
+            await _wait(self._is_woken, pause_s)
+            await _wait(stop, RELAY_RESTS_S)
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._is_woken.set()
 
     async def _listen(self) -> None:
         url = self._url.replace("postgresql+psycopg://", "postgresql://", 1)
@@ -102,6 +100,14 @@ class WebhookDispatcher:
                         async for _ in connection.notifies(timeout=LISTEN_CHECK_S):
                             self._is_woken.set()
                         await connection.execute("SELECT 1")  # a dead connection is silent
-            except (psycopg.Error, OSError) as error:
-                log.warning("webhooks.listen_lost", error=type(error).__name__)
+            except (
+                Exception
+            ) as error:  # whatever it was: without it, deliveries come a second later
+                log.warning("webhooks.listen_lost", error=repr(error))
             await asyncio.sleep(FAILED_PAUSE_S)
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await event.wait()

@@ -23,24 +23,22 @@ REPLAY_ONE = text("""
     RETURNING event_id
 """)
 
-COUNT_TO_REPLAY = text("""
-    SELECT count(*) FROM (
-        SELECT 1 FROM events
-        WHERE org_id = :org_id AND id >= :floor AND id < :ceiling
-          AND kind = ANY(CAST(:kinds AS text[]))
-        LIMIT :limit) found
-""")
+# What happened while it was disabled has no delivery. Each delivery is looked up
+# by its key: a join may be planned as a pass over all of the endpoint's for each event.
+_TO_REPLAY: Final = """
+    SELECT e.id, e.kind FROM events e
+    WHERE e.org_id = :org_id AND e.id >= :floor AND e.id < :ceiling
+      AND e.kind = ANY(CAST(:kinds AS text[]))
+      AND (NOT CAST(:only_failed AS bool) OR COALESCE((
+          SELECT d.status FROM webhook_deliveries d
+          WHERE d.org_id = e.org_id AND d.endpoint_id = :endpoint_id AND d.event_id = e.id
+      ), 'failed') = 'failed')
+"""
 
-# Also what happened while the endpoint was disabled: it has no delivery yet.
-REPLAY_RANGE = text("""
-    WITH wanted AS (
-        SELECT e.id, e.kind, d.status FROM events e
-        LEFT JOIN webhook_deliveries d
-          ON d.org_id = e.org_id AND d.endpoint_id = :endpoint_id AND d.event_id = e.id
-        WHERE e.org_id = :org_id AND e.id >= :floor AND e.id < :ceiling
-          AND e.kind = ANY(CAST(:kinds AS text[]))
-          AND (NOT CAST(:only_failed AS bool) OR d.status IS NULL OR d.status = 'failed')
-    )
+COUNT_TO_REPLAY = text(f"SELECT count(*) FROM ({_TO_REPLAY} LIMIT :limit) found")  # noqa: S608
+
+REPLAY_RANGE = text(f"""
+    WITH wanted AS ({_TO_REPLAY})
     INSERT INTO webhook_deliveries (
         org_id, endpoint_id, event_id, event_kind, status, attempts, failures, due_at, created_at)
     SELECT :org_id, :endpoint_id, id, kind, 'pending', 0, 0, now(), now() FROM wanted
@@ -48,7 +46,7 @@ REPLAY_RANGE = text("""
         SET status = 'pending', failures = 0, due_at = now(), lease_token = NULL, ended_at = NULL
         WHERE webhook_deliveries.lease_token IS NULL OR webhook_deliveries.due_at <= now()
     RETURNING event_id
-""")
+""")  # noqa: S608
 
 INSERT_DELIVERY = text("""
     INSERT INTO webhook_deliveries (
@@ -67,9 +65,18 @@ class EventRange:
 
 
 async def get_endpoint(
-    session: AsyncSession, org_id: UUID, endpoint_id: UUID, *, is_to_change: bool = False
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    *,
+    is_to_change: bool = False,
+    is_to_stay: bool = False,
 ) -> WebhookEndpoint:
-    """Return an endpoint that was not deleted, locked if it is to be changed.
+    """Return an endpoint that was not deleted.
+
+    Args:
+        is_to_change: locks it.
+        is_to_stay: locks its row against removal alone: workers go on writing how it does.
 
     Raises:
         WebhookEndpointNotFound
@@ -79,6 +86,8 @@ async def get_endpoint(
         WebhookEndpoint.id == endpoint_id,
         WebhookEndpoint.deleted_at.is_(None),
     )
+    if is_to_stay:
+        query = query.with_for_update(read=True, key_share=True)
     if is_to_change:
         query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     found = (await session.scalars(query)).first()
@@ -192,10 +201,17 @@ async def replay_one(
 
 
 async def count_to_replay(
-    session: AsyncSession, org_id: UUID, range_: EventRange, *, limit: int
+    session: AsyncSession,
+    org_id: UUID,
+    endpoint_id: UUID,
+    range_: EventRange,
+    *,
+    only_failed: bool,
+    limit: int,
 ) -> int:
-    """Count the events of a time, up to the limit."""
-    return int(await session.scalar(COUNT_TO_REPLAY, _values(org_id, range_, limit=limit)) or 0)
+    """Count the events of a time that a replay would make due, up to the limit."""
+    values = _values(org_id, range_, endpoint_id=endpoint_id, only_failed=only_failed, limit=limit)
+    return int(await session.scalar(COUNT_TO_REPLAY, values) or 0)
 
 
 async def replay_range(

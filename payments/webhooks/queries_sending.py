@@ -104,9 +104,10 @@ TAKE_DUE = text("""
           AND d.event_id = next.event_id
         RETURNING d.org_id, d.endpoint_id, d.event_id, d.attempts, d.failures)
     SELECT t.org_id, t.endpoint_id, t.event_id, t.attempts, t.failures, w.url, w.sealed_secrets,
-           w.old_secret_until, e.kind, e.bill_id, e.payee_id, e.data::text, e.recorded_at
+           w.old_secret_until, e.kind, e.bill_id, e.payee_id, e.data::text, e.recorded_at, o.code
     FROM taken t
     JOIN webhook_endpoints w ON w.org_id = t.org_id AND w.id = t.endpoint_id
+    JOIN organisations o ON o.id = t.org_id
     LEFT JOIN events e ON e.org_id = t.org_id AND e.id = t.event_id
 """)
 
@@ -145,21 +146,25 @@ LOCK_ENDPOINTS = text("""
     ORDER BY w.org_id, w.id FOR NO KEY UPDATE OF w
 """)
 
+# What an address answered says nothing about the one that has replaced it meanwhile.
 NOTE_FAILURES = text("""
     UPDATE webhook_endpoints w SET failing_since = COALESCE(w.failing_since, now()),
         failures = w.failures + t.count,
-        paused_until = GREATEST(w.paused_until, t.paused_until)
-    FROM unnest(CAST(:org_ids AS uuid[]), CAST(:endpoint_ids AS uuid[]), CAST(:counts AS int[]),
-                CAST(:paused_untils AS timestamptz[]))
-        AS t (org_id, endpoint_id, count, paused_until)
-    WHERE w.org_id = t.org_id AND w.id = t.endpoint_id AND w.status = 'enabled'
-    RETURNING w.org_id, w.id, w.failing_since, w.failures
+        paused_until = GREATEST(w.paused_until, now() + t.pause)
+    FROM unnest(CAST(:org_ids AS uuid[]), CAST(:endpoint_ids AS uuid[]), CAST(:urls AS text[]),
+                CAST(:counts AS int[]), CAST(:pauses AS interval[]))
+        AS t (org_id, endpoint_id, url, count, pause)
+    WHERE w.org_id = t.org_id AND w.id = t.endpoint_id AND w.url = t.url AND w.status = 'enabled'
+    RETURNING w.org_id, w.id, w.url, w.failing_since, w.failures
 """)
 
+# A pause stays: one success beside a 503 does not say that the receiver has room again.
 NOTE_SUCCESSES = text("""
-    UPDATE webhook_endpoints w SET failing_since = NULL, failures = 0, paused_until = NULL
-    FROM unnest(CAST(:org_ids AS uuid[]), CAST(:endpoint_ids AS uuid[])) AS t (org_id, endpoint_id)
-    WHERE w.org_id = t.org_id AND w.id = t.endpoint_id AND w.failing_since IS NOT NULL
+    UPDATE webhook_endpoints w SET failing_since = NULL, failures = 0
+    FROM unnest(CAST(:org_ids AS uuid[]), CAST(:endpoint_ids AS uuid[]), CAST(:urls AS text[]))
+        AS t (org_id, endpoint_id, url)
+    WHERE w.org_id = t.org_id AND w.id = t.endpoint_id AND w.url = t.url
+      AND w.failing_since IS NOT NULL
 """)
 
 
@@ -273,31 +278,34 @@ async def record_attempts(
     good, bad = _sort(ended)
     *_, failing, _ = await run_each(
         session,
-        (LOCK_ENDPOINTS, _keys(sorted({*good, *bad}))),
+        (LOCK_ENDPOINTS, _keys(sorted({one[:2] for one in (*good, *bad)}))),
         (END_ATTEMPTS, ends),
         (INSERT_ATTEMPTS, rows),
         (NOTE_FAILURES, _write_failures(bad)),
-        (NOTE_SUCCESSES, _keys(good)),
+        (NOTE_SUCCESSES, _write_addresses(list(good))),
     )
     return [
-        FailingEndpoint(org_id=row[0], endpoint_id=row[1], failing_since=row[2], failures=row[3])
+        FailingEndpoint(
+            org_id=row[0], endpoint_id=row[1], url=row[2], failing_since=row[3], failures=row[4]
+        )
         for row in failing
-        if (row[0], row[1]) not in good
+        if (row[0], row[1], row[2]) not in good
     ]
 
 
 Key = tuple[UUID, UUID]
+Asked = tuple[UUID, UUID, str]  # an endpoint, and its address at that time
 
 
-def _sort(ended: Sequence[EndedAttempt]) -> tuple[set[Key], dict[Key, list[EndedAttempt]]]:
-    """Return the endpoints of which one attempt succeeded, and the failed ones of each."""
-    good: set[Key] = set()
-    bad: dict[Key, list[EndedAttempt]] = {}
+def _sort(ended: Sequence[EndedAttempt]) -> tuple[set[Asked], dict[Asked, list[EndedAttempt]]]:
+    """Return where one attempt succeeded, and what failed at each address that was asked."""
+    good: set[Asked] = set()
+    bad: dict[Asked, list[EndedAttempt]] = {}
     for one in ended:
-        key = (one.delivery.org_id, one.delivery.endpoint_id)
+        key = (one.delivery.org_id, one.delivery.endpoint_id, one.delivery.url)
         if one.answer.is_good:
             good.add(key)
-        else:
+        elif not one.answer.is_ours:
             bad.setdefault(key, []).append(one)
     return good, bad
 
@@ -306,14 +314,17 @@ def _keys(keys: Sequence[Key] | set[Key]) -> dict[str, Any]:
     return {"org_ids": [key[0] for key in keys], "endpoint_ids": [key[1] for key in keys]}
 
 
-def _write_failures(bad: dict[Key, list[EndedAttempt]]) -> dict[str, Any]:
+def _write_addresses(asked: Sequence[Asked]) -> dict[str, Any]:
+    return _keys([one[:2] for one in asked]) | {"urls": [one[2] for one in asked]}
+
+
+def _write_failures(bad: dict[Asked, list[EndedAttempt]]) -> dict[str, Any]:
     pauses = [
-        max((one.started_at + one.pause for one in of_one if one.pause), default=None)
-        for of_one in bad.values()
+        max((one.pause for one in of_one if one.pause), default=None) for of_one in bad.values()
     ]
-    return _keys(list(bad)) | {
+    return _write_addresses(list(bad)) | {
         "counts": [len(of_one) for of_one in bad.values()],
-        "paused_untils": pauses,
+        "pauses": [pause and f"{pause.total_seconds()} s" for pause in pauses],
     }
 
 
@@ -334,6 +345,7 @@ def _read_taken(row: tuple[Any, ...], token: UUID) -> TakenDelivery:
         )
     return TakenDelivery(
         org_id=row[0],
+        org_code=row[13],
         endpoint_id=row[1],
         event_id=row[2],
         token=token,

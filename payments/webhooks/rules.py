@@ -25,6 +25,7 @@ EVENT_TYPES: Final[Mapping[EventKind, str]] = MappingProxyType(
         K.CREDIT_UNASSIGNED: "payment.unassigned",
         K.CREDIT_UNEXPLAINED: "payment.unexplained",
         K.CREDIT_CORRECTED: "payment.corrected",
+        K.REFUND_CHANGED: "refund.changed",
         K.PARKING_ENTERED: "parking_session.entered",
         K.PARKING_SESSION_PAID: "parking_session.paid",
         K.PARKING_LEFT: "parking_session.left",
@@ -47,7 +48,7 @@ NOT_SENT: Final = frozenset(
         K.WEBHOOK_TEST,  # goes to the one endpoint that asked for it
     }
 )
-# Groups may be chosen before their first event exists: refunds and closed days are to come.
+# Groups may be chosen before their first event exists: closed days are to come.
 GROUPS: Final = ("bill.*", "payment.*", "refund.*", "day.*", "parking_session.*")
 CHOICES: Final = (*GROUPS, *EVENT_TYPES.values())
 CHOICES_MAX: Final = 40
@@ -57,6 +58,7 @@ URL_CHARS_MAX: Final = 500
 BODY_BYTES_MAX: Final = 65_536
 ANSWER_BYTES_MAX: Final = 4_096  # of an answer, kept for whoever looks for a fault
 OLD_SECRET_FOR: Final = timedelta(hours=24)  # after a rotation both sign
+SECRETS_MAX: Final = 3  # that sign at once, when it is rotated again within that time
 REPLAY_DAYS_MAX: Final = 7
 REPLAYS_MAX: Final = 10_000  # deliveries in one go
 KEPT_DAYS: Final = 30  # deliveries and attempts; the events that they report live as long
@@ -123,10 +125,19 @@ class Failure(StrEnum):
     EVENT_ERASED = "event_erased"  # the event had its time before it could be sent
     BODY_TOO_LARGE = "body_too_large"
     SECRET_NOT_READABLE = "secret_not_readable"  # noqa: S105 (no password)
+    INTERNAL = "internal"  # the hub could not do it; the log says why
+    OTHER = "other"  # what another release wrote
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Failure":
+        """Read what a later release wrote before it was taken back."""
+        return cls.OTHER
 
 
 # Another attempt would fail the same way.
 IS_FINAL: Final = frozenset({Failure.EVENT_ERASED, Failure.BODY_TOO_LARGE})
+# The receiver was not even asked: these say nothing about it.
+IS_OURS: Final = IS_FINAL | {Failure.SECRET_NOT_READABLE, Failure.INTERNAL}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,6 +155,11 @@ class Answer:
         """Whether the receiver has it."""
         return self.failure is None
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it failed before the receiver was asked."""
+        return self.failure in IS_OURS
+
 
 def list_kinds(chosen: Collection[str]) -> list[str]:
     """Return the kinds of the outbox that an endpoint with these choices is sent."""
@@ -155,9 +171,14 @@ def list_kinds(chosen: Collection[str]) -> list[str]:
     ]
 
 
-def type_of(kind: str) -> str:
-    """Return the public type of an outbox kind that is sent."""
-    return TEST_EVENT if kind == K.WEBHOOK_TEST else EVENT_TYPES[EventKind(kind)]
+def find_type(kind: str) -> str | None:
+    """Return the public type of an outbox kind; None: this release sends no such events.
+
+    After a release was taken back there may be kinds that only the later one knows.
+    """
+    if kind == K.WEBHOOK_TEST:
+        return TEST_EVENT
+    return next((name for known, name in EVENT_TYPES.items() if known.value == kind), None)
 
 
 def classify(status: int) -> Failure | None:
@@ -198,7 +219,7 @@ def read_retry_after(answer: Answer, *, now: datetime) -> timedelta | None:
     else:
         try:
             at = parsedate_to_datetime(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         pause = (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
     return min(max(pause, timedelta(0)), RETRY_AFTER_MAX)

@@ -44,6 +44,7 @@ log = structlog.get_logger()
 
 FAILED_PAUSE_S: Final = 5.0
 RECORDED_A_TIME: Final = 200
+RECORDING_GRACE_S: Final = 2.0  # for the last results, after the attempts' own grace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ class WebhookSender:
     Args:
         database: of the worker's role.
         app_database: of the hub's role: endpoints are stopped as a person would stop them.
+        read_clock: the shared clock: attempts are compared with what the database wrote.
     """
 
     def __init__(
@@ -135,12 +137,17 @@ class WebhookSender:
 
     async def finish(self, *, within_s: float | None = None) -> None:
         """Wait for what is under way; what takes longer is cancelled, and is due again later."""
+        ends_s = None if within_s is None else asyncio.get_running_loop().time() + within_s
         if self._tasks:
             _, late = await asyncio.wait(set(self._tasks), timeout=within_s)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._recording.drain()
+        try:
+            async with asyncio.timeout_at(None if ends_s is None else ends_s + RECORDING_GRACE_S):
+                await self._recording.drain()
+        except TimeoutError:  # the database is away: their leases end
+            log.warning("webhooks.not_drained")
 
     async def _wake_at(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -175,7 +182,12 @@ class WebhookSender:
 
     async def _send(self, one: TakenDelivery) -> None:
         started_at = self._read_clock()
-        answer = await self._post(one, started_at)
+        try:
+            answer = await self._post(one, started_at)
+        except Exception as error:
+            # Recorded as any other: else its lease would end, and it would be tried for ever.
+            log.error("webhook.not_sent", error=repr(error), event_id=str(one.event_id))
+            answer = Answer(failure=Failure.INTERNAL)
         now = self._read_clock()
         pause = None
         if answer.is_good:
@@ -211,31 +223,31 @@ class WebhookSender:
             return Answer(failure=Failure.SECRET_NOT_READABLE)
         body = write_body(one.event)
         headers = sign_headers(body, event_id=str(one.event_id), signing_secrets=signing, at=at)
-        return await self._client.post(one.url, body, headers)
+        return await self._client.post(one.url, body, headers, org_code=one.org_code)
 
     async def _record(self, key: None, ended: Sequence[EndedAttempt]) -> list[Exception | None]:
         async with self._database.begin() as session:
             failing = await queries.record_attempts(session, ended)
         now = self._read_clock()
         gone = {
-            (one.delivery.org_id, one.delivery.endpoint_id)
+            (one.delivery.org_id, one.delivery.endpoint_id, one.delivery.url)
             for one in ended
             if one.answer.status == GONE
         }
         stops = dict.fromkeys(gone, StopReason.GONE)
         for bad in failing:
             if must_stop(bad.failing_since, bad.failures, now=now):
-                stops.setdefault((bad.org_id, bad.endpoint_id), StopReason.FAILING)
-        for (org_id, endpoint_id), reason in stops.items():
-            await self._stop(org_id, endpoint_id, reason, now)
+                stops.setdefault((bad.org_id, bad.endpoint_id, bad.url), StopReason.FAILING)
+        for (org_id, endpoint_id, url), reason in stops.items():
+            await self._stop(org_id, endpoint_id, url, reason, now)
         return [None] * len(ended)
 
     async def _stop(
-        self, org_id: UUID, endpoint_id: UUID, reason: StopReason, now: datetime
+        self, org_id: UUID, endpoint_id: UUID, url: str, reason: StopReason, now: datetime
     ) -> None:
         """Stop an endpoint; where that fails, its next failure does it."""
         try:
             async with open_org_transaction(self._app_database, org_id) as session:
-                await stop_endpoint(session, org_id, endpoint_id, reason=reason, now=now)
+                await stop_endpoint(session, org_id, endpoint_id, url=url, reason=reason, now=now)
         except Exception as error:  # what was sent is recorded all the same
             log.error("webhook_endpoint.not_stopped", error=repr(error))

@@ -14,10 +14,10 @@ from core.audit import SYSTEM, Actor, record_change
 from core.errors import InvalidRequest, Violation
 from core.ids import first_id_at
 from core.reasons import Reason
-from core.sealing import Sealer
+from core.sealing import Sealer, SecretNotReadable
 from core.shared_clock import read_shared_clock
 from core.text import check_lines
-from payments.breaks.queries import insert_breaks_once
+from payments.breaks.queries import close_breaks, insert_breaks_once
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.outbox import service as outbox
@@ -38,6 +38,7 @@ from payments.webhooks.rules import (
     OLD_SECRET_FOR,
     REPLAY_DAYS_MAX,
     REPLAYS_MAX,
+    SECRETS_MAX,
     EndpointStatus,
     StopReason,
     list_kinds,
@@ -135,6 +136,8 @@ async def change_endpoint(
     before = {"url": endpoint.url, "events": endpoint.events, "status": endpoint.status}
     if changes.url is not None:
         read_destination(changes.url, allowed_origins)
+        if changes.url != endpoint.url:
+            _forget_failures(endpoint)  # they were the other address's
         endpoint.url = changes.url
     if changes.events is not None:
         endpoint.events = _check_events(changes.events)
@@ -144,9 +147,9 @@ async def change_endpoint(
         read_destination(endpoint.url, allowed_origins)
         endpoint.status = EndpointStatus.ENABLED.value
         endpoint.stop_reason = endpoint.stopped_at = None
-        endpoint.failing_since = endpoint.paused_until = None
-        endpoint.failures = 0
+        _forget_failures(endpoint)
         endpoint.relayed_to = first_id_at(read_shared_clock())
+        await _close_break(session, endpoint, actor, resolution="webhook_enabled", now=now)
     if changes.is_enabled is False and endpoint.status == EndpointStatus.ENABLED:
         _stop(endpoint, EndpointStatus.DISABLED, StopReason.BY_PERSON, now)
     after = {"url": endpoint.url, "events": endpoint.events, "status": endpoint.status}
@@ -179,6 +182,7 @@ async def delete_endpoint(
         _stop(endpoint, EndpointStatus.DISABLED, StopReason.BY_PERSON, now)
     endpoint.deleted_at = now
     await session.flush()
+    await _close_break(session, endpoint, actor, resolution="webhook_deleted", now=now)
     record_change(
         session,
         org_id=org_id,
@@ -200,20 +204,32 @@ async def rotate_secret(
     actor: Actor,
     now: datetime,
 ) -> str:
-    """Give an endpoint a new secret; for 24 hours the one before signs as well.
+    """Give an endpoint a new secret; for 24 hours those that sign now go on signing.
+
+    Rotated again within that time, the receiver may still have the first: three sign at most. Where
+    the stored ones cannot be read any more (another PHOPAY_SECRET_KEY), the new one signs alone.
 
     Returns the secret in clear: the only time that it is shown.
 
     Raises:
-        WebhookEndpointNotFound, SecretNotReadable
+        WebhookEndpointNotFound
     """
     endpoint = await queries.get_endpoint(session, org_id, endpoint_id, is_to_change=True)
-    old = open_secrets(
-        sealer, org_id, endpoint_id, endpoint.sealed_secrets, old_secret_until=None, now=now
-    )
+    at = read_shared_clock()
+    try:
+        old = open_secrets(
+            sealer,
+            org_id,
+            endpoint_id,
+            endpoint.sealed_secrets,
+            old_secret_until=endpoint.old_secret_until,
+            now=at,
+        )
+    except SecretNotReadable:
+        old = []
     secret = make_secret()
-    endpoint.sealed_secrets = _seal(sealer, org_id, endpoint_id, [secret, old[0]])
-    endpoint.old_secret_until = now + OLD_SECRET_FOR
+    endpoint.sealed_secrets = _seal(sealer, org_id, endpoint_id, [secret, *old[: SECRETS_MAX - 1]])
+    endpoint.old_secret_until = at + OLD_SECRET_FOR if old else None
     await session.flush()
     record_change(
         session,
@@ -222,7 +238,9 @@ async def rotate_secret(
         action="webhook_endpoint.secret_rotated",
         object_kind="webhook_endpoint",
         object_id=endpoint_id,
-        after={"old_secret_until": endpoint.old_secret_until.isoformat()},
+        after={
+            "old_secret_until": endpoint.old_secret_until and endpoint.old_secret_until.isoformat()
+        },
         now=now,
     )
     return secret
@@ -318,7 +336,9 @@ async def replay_range(
     range_ = queries.EventRange(
         floor=first_id_at(since), ceiling=first_id_at(until), kinds=list_kinds(endpoint.events)
     )
-    found = await queries.count_to_replay(session, org_id, range_, limit=REPLAYS_MAX + 1)
+    found = await queries.count_to_replay(
+        session, org_id, endpoint_id, range_, only_failed=only_failed, limit=REPLAYS_MAX + 1
+    )
     if found > REPLAYS_MAX:
         raise ReplayTooLarge
     count = await queries.replay_range(
@@ -347,16 +367,20 @@ async def stop_endpoint(
     org_id: UUID,
     endpoint_id: UUID,
     *,
+    url: str,
     reason: StopReason,
     now: datetime,
 ) -> None:
     """Stop an endpoint that is gone or has failed for days, and let its people know. Idempotent.
 
+    Args:
+        url: what answered so; an endpoint that has another address by now goes on.
+
     Raises:
         WebhookEndpointNotFound: it was deleted meanwhile.
     """
     endpoint = await queries.get_endpoint(session, org_id, endpoint_id, is_to_change=True)
-    if endpoint.status != EndpointStatus.ENABLED:
+    if endpoint.status != EndpointStatus.ENABLED or endpoint.url != url:
         return
     is_gone = reason is StopReason.GONE
     _stop(endpoint, EndpointStatus.GONE if is_gone else EndpointStatus.DISABLED, reason, now)
@@ -402,7 +426,7 @@ def open_secrets(
 
 
 async def _get_enabled(session: AsyncSession, org_id: UUID, endpoint_id: UUID) -> WebhookEndpoint:
-    endpoint = await queries.get_endpoint(session, org_id, endpoint_id, is_to_change=True)
+    endpoint = await queries.get_endpoint(session, org_id, endpoint_id, is_to_stay=True)
     if endpoint.status != EndpointStatus.ENABLED:
         raise WebhookEndpointDisabled
     return endpoint
@@ -412,6 +436,31 @@ def _stop(
     endpoint: WebhookEndpoint, status: EndpointStatus, reason: StopReason, now: datetime
 ) -> None:
     endpoint.status, endpoint.stop_reason, endpoint.stopped_at = status.value, reason.value, now
+
+
+def _forget_failures(endpoint: WebhookEndpoint) -> None:
+    endpoint.failing_since = endpoint.paused_until = None
+    endpoint.failures = 0
+
+
+async def _close_break(
+    session: AsyncSession,
+    endpoint: WebhookEndpoint,
+    actor: Actor,
+    *,
+    resolution: str,
+    now: datetime,
+) -> None:
+    """Close what its people were told when it was stopped: they have seen to it."""
+    await close_breaks(
+        session,
+        endpoint.org_id,
+        subject_id=endpoint.id,
+        kinds=[BreakKind.WEBHOOK_STOPPED],
+        by=actor.id,
+        resolution=resolution,
+        now=now,
+    )
 
 
 def _check_events(chosen: Collection[str]) -> list[str]:

@@ -52,6 +52,7 @@ class TakenDelivery:
     """A delivery under lease, with what one attempt needs."""
 
     org_id: UUID
+    org_code: str
     endpoint_id: UUID
     event_id: UUID
     token: UUID
@@ -81,5 +82,6 @@ class FailingEndpoint:
 
     org_id: UUID
     endpoint_id: UUID
+    url: str
     failing_since: datetime
     failures: int

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from payments.webhooks.models import WebhookDelivery
-from payments.webhooks.rules import DeliveryStatus, Failure, type_of
+from payments.webhooks.rules import DeliveryStatus, Failure, find_type
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +28,7 @@ def describe_delivery(one: WebhookDelivery) -> DeliveryFacts:
     status = DeliveryStatus(one.status)
     return DeliveryFacts(
         id=one.event_id,
-        type=type_of(one.event_kind),
+        type=find_type(one.event_kind) or one.event_kind,
         status=status,
         attempts=one.attempts,
         last_status=one.last_status,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.masking import hide_sensitive, mask_plates
+from core.masking import hide_sensitive, mask_accounts, mask_plates
 
 NUMBER = "0123499999"
 
@@ -159,3 +159,20 @@ def test_plates_in_words_lose_their_middle(words: str, shown: str) -> None:
 )
 def test_other_words_and_numbers_stay_as_they_are(words: str) -> None:
     assert mask_plates(words) == words
+
+
+@pytest.mark.parametrize(
+    ("memo", "shown"),
+    [
+        ("CT DEN:0123456789 PPDXA22345678", "CT DEN:…6789 PPDXA22345678"),
+        ("tu 1903 1234 5678 90 tra 20 000 d", "tu …7890 tra 20 000 d"),
+        ("MBVCB.5312345678.PP HKXM 2345678.CT", "MBVCB.…5678.PP HKXM 2345678.CT"),
+        ("tra 1.250.000 ngay 29/11/2026 xe ***54", "tra 1.250.000 ngay 29/11/2026 xe ***54"),
+        ("ppdxa22345678 sdt 0912345678", "ppdxa22345678 sdt …5678"),
+        ("00710001234567890123456", "…3456"),
+    ],
+)
+def test_numbers_of_accounts_are_hidden_in_a_memo_and_references_stay(
+    memo: str, shown: str
+) -> None:
+    assert mask_accounts(memo) == shown

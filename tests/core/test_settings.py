@@ -76,6 +76,8 @@ GIVEN = {
         ("PHOPAY_SECRET_KEY", "SECRETWORD"),
         ("PHOPAY_SECRET_KEY", ""),
         ("PHOPAY_SANDBOX_ORIGINS", "http://name:SECRETWORD@127.0.0.1:8300"),
+        ("PHOPAY_WEBHOOK_ORIGINS", "http://10.0.0.5:8080"),  # of everybody
+        ("PHOPAY_WEBHOOK_ORIGINS", "HKXM=http://10.0.0.5:8080/path"),
         ("PHOPAY_DATABASE_POOL_SIZE", "SECRETWORD"),
         ("PHOPAY_LOG_FORMAT", "SECRETWORD"),
         ("PHOPAY_IS_PRODUCTION", "SECRETWORD"),

@@ -31,6 +31,7 @@ from tests.world.webhooks import (
     read_deliveries,
 )
 
+CODE = next_code()
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 EVENTS = 30
@@ -64,7 +65,7 @@ def receiver() -> Iterator[HoldingReceiver]:
 def installation(
     fresh_database: FreshDatabase, receiver: HoldingReceiver, tmp_path: Path
 ) -> Iterator[Installation]:
-    environment = {**fresh_database.environment, "PHOPAY_WEBHOOK_ORIGINS": receiver.url}
+    environment = {**fresh_database.environment, "PHOPAY_WEBHOOK_ORIGINS": f"{CODE}={receiver.url}"}
     with running_installation(environment, tmp_path) as running:
         yield running
 
@@ -87,7 +88,7 @@ async def test_a_worker_killed_in_mid_delivery_loses_nothing(
     settings: Settings,
     waits_for_leases: bool,
 ) -> None:
-    stall = await a_payable_stall(app_database, code=next_code())
+    stall = await a_payable_stall(app_database, code=CODE)
     sealer = Sealer.from_settings(settings)
     endpoint = await a_webhook_endpoint(app_database, stall.org.id, receiver.url, sealer)
     dying = installation.start_worker()

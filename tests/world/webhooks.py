@@ -99,7 +99,10 @@ async def one_worker(
     limits: SenderLimits | None = None,
 ) -> AsyncIterator[OneWorker]:
     """Open what a worker has. No margin: the processes of a test have one clock."""
-    client = WebhookClient(origins, timeout_s=timeout_s)
+    async with worker_database.begin() as session:
+        codes = (await session.scalars(text("SELECT code FROM organisations"))).all()
+    allowed = [f"{code}={origin}" for code in codes for origin in origins]
+    client = WebhookClient(allowed, timeout_s=timeout_s)
     sender = WebhookSender(
         worker_database, app_database, client, sealer, read_clock=read_clock, limits=limits
     )

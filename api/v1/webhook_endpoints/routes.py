@@ -29,11 +29,11 @@ from api.v1.webhook_endpoints.schemas import (
 from core.idempotency import IdempotencyKeyReused
 from core.ids import new_id
 from core.paging import BadCursor
-from core.sealing import SecretNotReadable
 from core.shared_clock import new_event_id
 from identity.people.callers import Caller
 from identity.people.rules import Permission
 from payments.webhooks import queries, service
+from payments.webhooks.addresses import list_origins
 from payments.webhooks.errors import (
     BadWebhookUrl,
     DeliveryNotFound,
@@ -93,7 +93,7 @@ async def create_endpoint(
             events=tuple(one.value for one in body.events),
             description=body.description,
         ),
-        allowed_origins=settings.webhook_origins,
+        allowed_origins=list_origins(settings.webhook_origins, caller.org_code),
         sealer=sealer,
         actor=caller.actor,
         id_=endpoint_id,
@@ -144,7 +144,7 @@ async def change_endpoint(
             description=body.description,
             is_enabled=body.is_enabled,
         ),
-        allowed_origins=settings.webhook_origins,
+        allowed_origins=list_origins(settings.webhook_origins, caller.org_code),
         actor=caller.actor,
         now=now,
     )
@@ -161,7 +161,7 @@ async def delete_endpoint(endpoint_id: UUID, caller: Manager, tx: Tx, now: Now) 
     "/{endpoint_id}/rotate",
     status_code=201,
     responses={
-        **may_answer(WebhookEndpointNotFound, SecretNotReadable, IdempotencyKeyReused),
+        **may_answer(WebhookEndpointNotFound, IdempotencyKeyReused),
         201: REPLAYED,
     },
 )
@@ -174,7 +174,7 @@ async def rotate_secret(
     now: Now,
     idempotency_key: IdempotencyKey = None,
 ) -> WebhookSecretRead:
-    """Give an endpoint a new secret; for 24 hours the one before signs as well."""
+    """Give an endpoint a new secret; for 24 hours those that sign now go on signing."""
     no_store(response)
     asked = (caller.org_id, ROTATE, idempotency_key, sha256(endpoint_id.bytes).digest())
     if await take_key(tx, *asked, makes=endpoint_id, now=now) is not None:

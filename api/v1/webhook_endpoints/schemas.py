@@ -37,7 +37,7 @@ Events = Annotated[
         min_length=1,
         max_length=CHOICES_MAX,
         examples=[["bill.*", "parking_session.left"]],
-        description="Event types and groups; `refund.*` and `day.*` have no events yet.",
+        description="Event types and groups; `day.*` has no events yet.",
     ),
 ]
 Description = Annotated[Line, Field(max_length=120)]
@@ -76,7 +76,7 @@ class WebhookEndpointRead(Read):
     stop_reason: StopReason | None
     stopped_at: datetime | None
     failing_since: datetime | None = Field(description="Nothing has succeeded since then.")
-    old_secret_until: datetime | None = Field(description="Until then two secrets sign.")
+    old_secret_until: datetime | None = Field(description="Until then older secrets sign as well.")
     created_at: datetime
 
 

@@ -115,7 +115,12 @@ async def test_what_was_stopped_says_why_and_who_only_reads_gets_no_buttons(
     endpoint = await a_webhook_endpoint(app_database, org_id, "https://erp.example.vn/", sealer)
     async with open_org_transaction(app_database, org_id) as session:
         await service.stop_endpoint(
-            session, org_id, endpoint.id, reason=StopReason.FAILING, now=endpoint.made_at
+            session,
+            org_id,
+            endpoint.id,
+            url="https://erp.example.vn/",
+            reason=StopReason.FAILING,
+            now=endpoint.made_at,
         )
     path = f"{PATH}/{endpoint.id}"
 

@@ -2,6 +2,9 @@
 
 import asyncio
 import ssl
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from payments.webhooks.addresses import Address
-from payments.webhooks.client import WebhookClient
+from payments.webhooks.client import Resolver, WebhookClient
 from payments.webhooks.rules import ANSWER_BYTES_MAX, BODY_BYTES_MAX, Answer, Failure
 from tests.world.certificates import Certificate, a_certificate
 from tests.world.servers import a_server, answering, drip
@@ -25,15 +28,20 @@ class Names:
         self.answers = list(answers)
         self.asked = 0
 
-    async def __call__(self, host: str, port: int) -> Sequence[Address]:
+    async def __call__(self, host: str, port: int, org_code: str) -> Sequence[Address]:
         self.asked += 1
         found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return [ip_address(one) for one in found]
 
 
+def of_nobody(*origins: str) -> list[str]:
+    """Write what may be sent to where no organisation is named."""
+    return [f"={one}" for one in origins]
+
+
 async def post(url: str, client: WebhookClient | None = None) -> Answer:
     origin = "/".join(url.split("/")[:3])
-    client = client or WebhookClient([origin], timeout_s=1.0)
+    client = client or WebhookClient(of_nobody(origin), timeout_s=1.0)
     return await client.post(url, b"{}", {"webhook-id": "e1"})
 
 
@@ -52,7 +60,7 @@ async def test_no_redirect_is_followed(status: str) -> None:
         a_server(answering(status, b"", f"Location: {elsewhere}/")) as (url, _),
     ):
         origins = [url, elsewhere]
-        answer = await WebhookClient(origins).post(f"{url}/", b"{}", {})
+        answer = await WebhookClient(of_nobody(*origins)).post(f"{url}/", b"{}", {})
     assert (answer.status, answer.failure) == (int(status[:3]), Failure.REDIRECT)
     assert lines == []
 
@@ -83,7 +91,7 @@ async def test_what_is_no_answer_is_a_failure(said: bytes, failure: Failure) -> 
 async def test_a_body_that_is_too_large_is_not_sent() -> None:
     async with a_server(answering("200 OK")) as (url, lines):
         body = b"x" * (BODY_BYTES_MAX + 1)
-        answer = await WebhookClient([url]).post(f"{url}/", body, {})
+        answer = await WebhookClient(of_nobody(url)).post(f"{url}/", body, {})
     assert (answer.failure, lines) == (Failure.BODY_TOO_LARGE, [])
 
 
@@ -145,7 +153,7 @@ async def test_the_pinned_address_is_called_by_its_name_and_must_prove_it(
     port = server.sockets[0].getsockname()[1]
     url = f"https://{host}:{port}"
     client = WebhookClient(
-        [url],
+        of_nobody(url),
         resolve=Names(["127.0.0.1"]),
         tls=ssl.create_default_context(cafile=certificate.chain),
     )
@@ -160,24 +168,87 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Cer
     server = await a_tls_server(certificate, [])
     url = f"https://hooks.example.com:{server.sockets[0].getsockname()[1]}"
     async with server:
-        answer = await post(f"{url}/", WebhookClient([url], resolve=Names(["127.0.0.1"])))
+        answer = await post(f"{url}/", WebhookClient(of_nobody(url), resolve=Names(["127.0.0.1"])))
     assert answer.failure is Failure.TLS_FAILED
 
 
 async def test_a_name_server_that_hangs_holds_up_its_own_name_only(tmp_path: Path) -> None:
     class Hanging(Names):
-        async def __call__(self, host: str, port: int) -> Sequence[Address]:
+        async def __call__(self, host: str, port: int, org_code: str) -> Sequence[Address]:
             if host.startswith("slow"):
                 await asyncio.Event().wait()
-            return await super().__call__(host, port)
+            return await super().__call__(host, port, org_code)
 
     async with a_server(answering("200 OK")) as (url, _):
         port = url.rpartition(":")[2]
         slow, quick = f"http://slow.example:{port}", f"http://quick.example:{port}"
-        client = WebhookClient([slow, quick], resolve=Hanging(["127.0.0.1"]), timeout_s=1.0)
+        client = WebhookClient(
+            of_nobody(slow, quick), resolve=Hanging(["127.0.0.1"]), timeout_s=1.0
+        )
         started_s = time.monotonic()
         answers = await asyncio.gather(*(client.post(one, b"", {}) for one in [slow] * 9 + [quick]))
 
     assert [one.failure for one in answers] == [Failure.TIMED_OUT] * 9 + [None]
     assert answers[-1].took_ms < answers[0].took_ms
     assert time.monotonic() - started_s < 60
+
+
+async def test_where_the_first_address_does_not_answer_the_next_one_is_tried() -> None:
+    async with a_server(answering("200 OK")) as (url, lines):
+        origin = f"http://hooks.example:{url.rpartition(':')[2]}"
+        names = Names(["127.0.0.2", "127.0.0.1"])  # nobody listens at the first
+        answer = await WebhookClient(of_nobody(origin), resolve=names).post(
+            f"{origin}/in", b"{}", {}
+        )
+
+    assert (answer.status, len(lines)) == (200, 1)
+
+
+async def test_names_that_hang_hold_up_only_the_organisation_that_named_them() -> None:
+    is_over = threading.Event()
+
+    def look_up(host: str, port: int) -> Sequence[Address]:
+        if host.startswith("slow"):
+            is_over.wait()
+        return [ip_address("127.0.0.1")]
+
+    resolver = Resolver(threads=5, of_org_max=4, look_up=look_up)
+    slow = [asyncio.create_task(resolver(f"slow{n}", 443, "HKXM")) for n in range(20)]
+    await asyncio.sleep(0)
+
+    assert await resolver("quick", 443, "HKXN") == [ip_address("127.0.0.1")]
+
+    is_over.set()
+    assert await asyncio.gather(*slow) == [[ip_address("127.0.0.1")]] * 20
+
+
+def test_a_name_server_that_hangs_does_not_keep_the_process_from_ending() -> None:
+    program = """
+import asyncio, time
+from payments.webhooks.client import Resolver
+
+async def main():
+    resolver = Resolver(look_up=lambda host, port: time.sleep(600))
+    try:
+        async with asyncio.timeout(0.1):
+            await resolver("slow.example", 443, "HKXM")
+    except TimeoutError:
+        resolver.close()
+        print("over")
+
+asyncio.run(main())
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout == "over\n"
+
+
+async def test_an_inner_address_of_one_organisation_is_sent_to_for_no_other() -> None:
+    async with a_server(answering("200 OK")) as (url, lines):
+        client = WebhookClient([f"HKXM={url}"])
+        own = await client.post(f"{url}/", b"{}", {}, org_code="HKXM")
+        others = await client.post(f"{url}/", b"{}", {}, org_code="HKXN")
+
+    assert own.is_good
+    assert (others.failure, len(lines)) == (Failure.ADDRESS_REFUSED, 1)
