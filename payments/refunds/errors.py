@@ -84,7 +84,7 @@ class RefundNeedsAnother(HubError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Let somebody approve it who did not request it, open the bill or change the account."
+            "Let somebody do it who did not request it, open the bill or change the account."
         )
 
 
