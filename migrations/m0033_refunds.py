@@ -1,6 +1,9 @@
 """Refunds, each with who did which step, and who holds the account that a refund comes from.
 
-Locks: receiving_accounts for an instant (columns with a constant default); the tables are new.
+Locks until the migration's end: bills, payments, bank_transactions and receiving_accounts against
+writing (SHARE ROW EXCLUSIVE, for the foreign keys; the tables that have them are new, so no row is
+looked at), and last receiving_accounts against everything, while its check reads its rows (an
+organisation's accounts, no more than its stalls).
 Survives the release still running: it reads no column by its place, and knows no refunds.
 """
 
@@ -23,17 +26,6 @@ APP_MAY_UPDATE = (
 
 def upgrade() -> None:
     """Make the tables, their border, and what each role may do."""
-    op.add_column(
-        "receiving_accounts",
-        sa.Column("held_by", sa.String(), server_default=sa.text("'payee'"), nullable=False),
-    )
-    op.add_column("receiving_accounts", sa.Column("holder_set_by", sa.Uuid(), nullable=True))
-    op.create_check_constraint(
-        op.f("ck_receiving_accounts_holder_known"),
-        "receiving_accounts",
-        "held_by IN ('organisation', 'payee')",
-    )
-    op.execute("GRANT UPDATE (held_by, holder_set_by) ON receiving_accounts TO phopay_app")
     op.create_table(
         "refund_files",
         sa.Column("layout", sa.String(), nullable=False),
@@ -180,6 +172,17 @@ def upgrade() -> None:
         )
         op.execute(f"CREATE POLICY all_rows ON {table} TO phopay_worker USING (true)")
     op.execute(f"GRANT UPDATE ({APP_MAY_UPDATE}) ON refunds TO phopay_app")
+    op.add_column(
+        "receiving_accounts",
+        sa.Column("held_by", sa.String(), server_default=sa.text("'payee'"), nullable=False),
+    )
+    op.add_column("receiving_accounts", sa.Column("holder_set_by", sa.Uuid(), nullable=True))
+    op.create_check_constraint(
+        op.f("ck_receiving_accounts_holder_known"),
+        "receiving_accounts",
+        "held_by IN ('organisation', 'payee')",
+    )
+    op.execute("GRANT UPDATE (held_by, holder_set_by) ON receiving_accounts TO phopay_app")
 
 
 def downgrade() -> None:

@@ -34,6 +34,7 @@ from payments.refunds.rules import (
 )
 from payments.refunds.steps import StepTaken, acts_for, take_step
 from payments.refunds.types import NewRefund, PaymentLeft, RefundView
+from payments.vietqr.banks import find_bank
 
 router = APIRouter(prefix="/counter/bills/{bill_id}/refunds", include_in_schema=False)
 
@@ -48,8 +49,17 @@ class CounterRefund:
     amount_vnd: int
     word: str
     can_return: bool  # by who looks: they hold the account
+    destination: str  # for who returns it; "" where none is known
     can_cancel: bool
     is_cash: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToRefund:
+    """A payment that something can be given back of."""
+
+    refund_id: UUID  # of the next request of it: pressed twice, it is one
+    payment: PaymentLeft
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +67,7 @@ class RefundsOfBill:
     """What templates/counter_refunds.html may use, already worded."""
 
     refunds: tuple[CounterRefund, ...] = ()
-    payments: tuple[PaymentLeft, ...] = ()  # that something can be given back of
-    refund_id: UUID  # of the next request: pressed twice, it is one
+    payments: tuple[ToRefund, ...] = ()
 
 
 async def read_refunds(
@@ -66,7 +75,7 @@ async def read_refunds(
 ) -> RefundsOfBill:
     """Read what is given back of a bill, and what still can be, for who looks at it."""
     if bill.status not in REFUNDABLE and not bill.paid_vnd:
-        return RefundsOfBill(refund_id=new_id())
+        return RefundsOfBill()
     found = await queries.list_refunds(tx, payee.org_id, bill_id=bill.id, limit=OF_BILL_MAX)
     left: list[PaymentLeft] = []
     if bill.status in REFUNDABLE and payee.caller.may(Permission.REFUNDS_REQUEST):
@@ -74,8 +83,7 @@ async def read_refunds(
         left = [one for one in paid if one.refundable_vnd]
     return RefundsOfBill(
         refunds=tuple(_present(request, payee, one) for one in found),
-        payments=tuple(left),
-        refund_id=new_id(),
+        payments=tuple(ToRefund(refund_id=new_id(), payment=one) for one in left),
     )
 
 
@@ -141,7 +149,11 @@ async def cancel(bill_id: UUID, refund_id: UUID, payee: ThePayee, tx: Tx, now: N
         BillNotFound, RefundNotFound, RefundNotYours, RefundStepNotPossible
     """
     await _check_own(tx, payee, bill_id, refund_id)
-    taken = StepTaken(step=Step.CANCEL, acts_for=acts_for(payee.caller))
+    taken = StepTaken(
+        step=Step.CANCEL,
+        may_decline=payee.caller.may(Permission.REFUNDS_INSTRUCT),
+        acts_for=acts_for(payee.caller),
+    )
     await take_step(tx, payee.org_id, refund_id, taken, actor=payee.caller.actor, now=now)
     return go(payee.path(f"/bills/{bill_id}"))
 
@@ -150,14 +162,24 @@ def _present(request: Request, payee: CounterPayee, one: RefundView) -> CounterR
     is_waiting = one.status == RefundStatus.REQUESTED
     is_holder = one.held_by == HeldBy.PAYEE and acts_for(payee.caller) in (None, HeldBy.PAYEE)
     word = f"waits_{one.held_by}" if is_waiting else one.status
+    can_return = is_waiting and is_holder and payee.caller.may(Permission.REFUNDS_INSTRUCT)
     return CounterRefund(
         id=one.id,
         amount_vnd=one.amount_vnd,
         word=translate(language_of(request), f"counter_refunds.{word}"),
-        can_return=is_waiting and is_holder and payee.caller.may(Permission.REFUNDS_INSTRUCT),
+        can_return=can_return,
+        destination=_present_destination(one) if can_return else "",
         can_cancel=is_waiting and payee.caller.id == one.requested_by,
         is_cash=one.way == Way.CASH,
     )
+
+
+def _present_destination(one: RefundView) -> str:
+    if one.destination_bank is None:
+        return ""
+    known = find_bank(one.destination_bank)
+    bank = one.destination_bank if known is None else known.short_name
+    return f"{bank} · {one.destination_account} · {one.destination_name}"
 
 
 async def _check_own(

@@ -10,7 +10,14 @@ from core.masking import mask_tail
 from identity.people.rules import Permission
 from payments.payees.rules import HeldBy
 from payments.refunds.models import RefundFile
-from payments.refunds.rules import DestinationKind, RefundStatus, Step, Way, list_steps
+from payments.refunds.rules import (
+    DestinationKind,
+    RefundStatus,
+    Step,
+    Way,
+    hash_destination,
+    list_steps,
+)
 from payments.refunds.steps import acts_for
 from payments.refunds.types import RefundView, WaitingAccount
 from payments.vietqr.banks import find_bank, list_banks, name_bank
@@ -54,6 +61,7 @@ class RefundRow:
     reason: str
     holder: str
     destination: str  # "" where none is known
+    destination_hash: str  # sent with the approval: it is for the account that was shown
     is_proven: bool
     needs_destination: bool
     bank_reference: str
@@ -88,6 +96,7 @@ def present_refund(manager: ManagerContext, one: RefundView) -> RefundRow:
     """Word a refund, with the steps that this person may take."""
     status, way, held_by = RefundStatus(one.status), Way(one.way), HeldBy(one.held_by)
     tone, sign = TONES[status]
+    sees_whole = manager.may(Permission.REFUNDS_APPROVE) or manager.may(Permission.REFUNDS_INSTRUCT)
     steps = {
         step.value
         for step in list_steps(status, held_by=held_by, way=way)
@@ -111,11 +120,20 @@ def present_refund(manager: ManagerContext, one: RefundView) -> RefundRow:
         reference=one.reference or "",
         reason=one.reason,
         holder=_say(manager, f"holder.{held_by.value}"),
-        destination=_present_destination(one),
+        destination=_present_destination(one, sees_whole=sees_whole),
+        destination_hash=hash_destination(
+            one.destination_bank, one.destination_account, one.destination_name
+        )
+        if sees_whole
+        else "",
         is_proven=one.destination_kind == DestinationKind.PAYER,
         needs_destination=status is RefundStatus.REQUESTED
         and way is Way.TRANSFER
         and one.destination_kind != DestinationKind.PAYER
+        and (
+            one.destination_kind is None
+            or manager.caller.id in (one.requested_by, one.destination_by)
+        )
         and manager.may(Permission.REFUNDS_REQUEST),
         bank_reference=one.bank_reference or "",
         outcome=one.ended_words or one.decided_words or "",
@@ -151,12 +169,13 @@ def list_banks_to_choose() -> tuple[tuple[str, str], ...]:
     return tuple((bank.bin, bank.short_name) for bank in list_banks())
 
 
-def _present_destination(one: RefundView) -> str:
+def _present_destination(one: RefundView, *, sees_whole: bool) -> str:
     if one.destination_account is None or one.destination_bank is None:
         return ""
     known = find_bank(one.destination_bank)
     bank = one.destination_bank if known is None else known.short_name
-    return f"{bank} · {one.destination_account} · {one.destination_name}"
+    account = one.destination_account if sees_whole else mask_tail(one.destination_account)
+    return f"{bank} · {account} · {one.destination_name}"
 
 
 def _is_theirs(manager: ManagerContext, one: RefundView, step: Step) -> bool:

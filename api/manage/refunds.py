@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from api.http.deps import ThePasswords, requires
+from api.http.deps import ThePasswords, TheSignIns, requires
 from api.http.i18n import translate
 from api.http.paging import next_cursor, read_cursor
 from api.manage.page_context import PAGE_ROWS, Errors, ManagerContext, TheManager, read_line
@@ -70,15 +70,37 @@ async def show_refunds(
 
 @router.post("/{refund_id}/approve", dependencies=[requires(Permission.REFUNDS_APPROVE)])
 async def approve(
-    manager: TheManager, passwords: ThePasswords, refund_id: UUID, password: Text = ""
+    manager: TheManager,
+    sign_ins: TheSignIns,
+    passwords: ThePasswords,
+    refund_id: UUID,
+    destination_hash: Annotated[str, Form(max_length=64)] = "",
+    password: Text = "",
 ) -> Response:
-    """Approve a refund as a second person; alone in an organisation, with the password again."""
+    """Approve a refund as a second person; alone in an organisation, with the password again.
+
+    Raises:
+        TooManyRequests: the password is tried too often.
+    """
+    if password:
+        sign_ins.by_login.take(f"password {manager.caller.id}")
 
     async def act(tx: AsyncSession) -> None:
+        found = await queries.get_refund(tx, manager.org_id, refund_id)
         is_alone = bool(password) and await confirm_alone(
-            tx, manager.caller, passwords=passwords, present=password
+            tx,
+            manager.caller,
+            passwords=passwords,
+            present=password,
+            since=found.requested_at,
         )
-        await _take(tx, manager, refund_id, Step.APPROVE, is_alone=is_alone)
+        taken = StepTaken(
+            step=Step.APPROVE,
+            destination_hash=destination_hash,
+            is_alone=is_alone,
+            acts_for=acts_for(manager.caller),
+        )
+        await _take_step(tx, manager, refund_id, taken)
 
     return await _do(manager, refund_id, act)
 
@@ -204,15 +226,20 @@ async def _take(
     *,
     words: str | None = None,
     bank_reference: str | None = None,
-    is_alone: bool = False,
 ) -> None:
     taken = StepTaken(
         step=step,
         words=words,
         bank_reference=bank_reference,
-        is_alone=is_alone,
+        may_decline=manager.may(Permission.REFUNDS_INSTRUCT),
         acts_for=acts_for(manager.caller),
     )
+    await _take_step(tx, manager, refund_id, taken)
+
+
+async def _take_step(
+    tx: AsyncSession, manager: ManagerContext, refund_id: UUID, taken: StepTaken
+) -> None:
     await take_step(
         tx, manager.org_id, refund_id, taken, actor=manager.caller.actor, now=manager.now
     )

@@ -255,14 +255,26 @@ async def find_names(
     return {row[0]: row[1] for row in await session.execute(wanted)}
 
 
-async def count_active(session: AsyncSession, org_id: UUID) -> int:
-    """Count the people of an organisation who can sign in."""
-    wanted = (
-        select(func.count())
-        .select_from(Staff)
-        .where(Staff.org_id == org_id, Staff.disabled_at.is_(None))
+async def is_only_person(
+    session: AsyncSession, org_id: UUID, staff_id: UUID | None, *, since: datetime
+) -> bool:
+    """Whether nobody but this person could sign in to an organisation at any time since then.
+
+    Who was disabled meanwhile counts: nobody becomes alone by sending the others away.
+    """
+    wanted = select(Staff.id).where(
+        Staff.org_id == org_id,
+        or_(Staff.disabled_at.is_(None), Staff.disabled_at > since),
     )
-    return int((await session.execute(wanted)).scalar_one())
+    return list(await session.scalars(wanted.limit(2))) == [staff_id]
+
+
+async def find_key_makers(
+    session: AsyncSession, org_id: UUID, ids: Collection[UUID]
+) -> frozenset[UUID]:
+    """Return who made those of these that are API keys: what a key does, its maker does."""
+    wanted = select(ApiKey.created_by).where(ApiKey.org_id == org_id, ApiKey.id.in_(ids))
+    return frozenset(await session.scalars(wanted))
 
 
 async def lock_administrators(session: AsyncSession, org_id: UUID) -> Sequence[UUID]:

@@ -12,6 +12,7 @@ from parking.exits.joined import lock_stay_and_kept, write_paid_for
 from parking.exits.standing import IS_PAID, Standing, read_standing_anyway
 from parking.exits.unpriced import report_overpaid
 from payments.bills.owners_rules import Change
+from payments.bills.rules import GIVEN_BACK
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 
@@ -29,7 +30,8 @@ async def handle_bill_change(session: AsyncSession, change: Change, *, now: date
         )
         if for_stay.id != stay.id:
             counted = await read_standing_anyway(session, change.org_id, for_stay, at=now)
-    if change.to_status not in IS_PAID:
+    # A refund that came to nothing says "paid" again of what was paid for long ago.
+    if change.to_status not in IS_PAID or change.from_status in GIVEN_BACK:
         return
     if isinstance(counted, Standing):
         price_vnd = counted.price.amount_vnd

@@ -17,7 +17,7 @@ from parking.passes.service import make_way
 from parking.passes.terms import facts_of, tell, write_dates
 from payments.bills.owners_rules import Change
 from payments.bills.queries import find_bills
-from payments.bills.rules import BillFacts, BillStatus
+from payments.bills.rules import GIVEN_BACK, BillFacts, BillStatus
 from payments.breaks.queries import close_breaks_of, insert_breaks_once
 from payments.breaks.rules import TAKEN_BACK, BreakKind, BreakReason
 from payments.breaks.types import NewBreak
@@ -27,6 +27,8 @@ log = structlog.get_logger()
 
 async def handle_bill_change(session: AsyncSession, change: Change, *, now: datetime) -> None:
     """Put months in force that were paid, or take them out again, and reckon the pass's days."""
+    if change.from_status in GIVEN_BACK and change.to_status != BillStatus.REFUNDED:
+        return  # a refund came to nothing: that is its people's to see to, and buys nothing
     held = await queries.lock_pass(session, change.org_id, change.owner_id)
     terms = await queries.list_terms(session, held.org_id, held.id)
     term = next((one for one in terms if one.bill_id == change.subject_id), None)

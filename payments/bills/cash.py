@@ -25,7 +25,7 @@ from payments.bills.payment_rules import (
     take_back,
 )
 from payments.bills.queries import get_bill
-from payments.bills.rules import GIVEN_BACK, UNPAID, BillFacts
+from payments.bills.rules import UNPAID, BillFacts
 from payments.breaks.queries import sum_refunds
 from payments.breaks.rules import BreakKind
 from payments.outbox import service as outbox
@@ -141,8 +141,8 @@ async def take_back_cash(
     if hanoi_day(payment.occurred_at) != hanoi_day(now):
         raise CashNotReversible("It was recorded on another day, whose cash is counted.")
     bill = locked[bill_id]
-    if payment.refundable_vnd != payment.amount_vnd or bill.status in GIVEN_BACK:
-        raise CashNotReversible("Some of it was refunded.")
+    if await queries_payments.has_refunds(session, org_id, [bill_id]):
+        raise CashNotReversible("Some of its bill was refunded, or is being refunded.")
     matter_ids = [bill_id] if bill.owner_id is None else [bill_id, bill.owner_id]
     agreed_vnd = await sum_refunds(session, org_id, matter_ids, kinds=[BreakKind.REFUND_AGREED])
     if bill.paid_vnd - payment.amount_vnd < agreed_vnd:

@@ -41,6 +41,12 @@ TAKE_REFUNDABLE = text("""
     WHERE org_id = :org_id AND id = :id AND reversed_at IS NULL AND refundable_vnd >= :amount_vnd
     RETURNING refundable_vnd
 """)
+HAS_REFUNDS = text("""
+    SELECT EXISTS (
+        SELECT FROM payments
+        WHERE org_id = :org_id AND bill_id = ANY(CAST(:bill_ids AS uuid[]))
+          AND reversed_at IS NULL AND refundable_vnd <> amount_vnd)
+""")
 FREE_REFUNDABLE = text("""
     UPDATE payments SET refundable_vnd = refundable_vnd + :amount_vnd
     WHERE org_id = :org_id AND id = :id
@@ -226,6 +232,12 @@ async def list_of_source(
         )
         for id_, bill_id, rail, source_kind, of, amount_vnd, occurred_at, by, refundable_vnd in rows
     ]
+
+
+async def has_refunds(session: AsyncSession, org_id: UUID, bill_ids: Collection[UUID]) -> bool:
+    """Whether any payment in force of some locked bills is given back, or on its way, in part."""
+    rows = await run(session, HAS_REFUNDS, {"org_id": org_id, "bill_ids": list(bill_ids)})
+    return bool(rows[0][0])
 
 
 async def find_payment(

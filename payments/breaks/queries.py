@@ -81,12 +81,12 @@ RENEW_REFUNDS_DUE = text("""
         FROM due
         WHERE k.org_id = :org_id AND k.subject_id = due.bill_id AND k.kind = 'refund_due'
           AND k.closed_at IS NULL
-        RETURNING due.new_id, k.bill_id, k.reason, k.reason_facts, due.amount_vnd)
+        RETURNING due.new_id, k.bill_id, k.reason, k.reason_facts, k.held_at, due.amount_vnd)
     INSERT INTO breaks (
         org_id, id, kind, subject_id, bill_id, matter_id, amount_vnd, reason, reason_facts,
-        opened_at)
+        held_at, opened_at)
     SELECT :org_id, new_id, 'refund_due', bill_id, bill_id, bill_id, amount_vnd, reason,
-           reason_facts, :now
+           reason_facts, held_at, :now
     FROM closed WHERE amount_vnd > 0
 """)
 

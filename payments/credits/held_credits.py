@@ -19,8 +19,8 @@ from payments.bills import payment_rules, settling
 from payments.bills import queries_owners as owners_queries
 from payments.bills.owners_rules import SaleStatus, change_of_sale
 from payments.bills.payment_rules import Payment, SourceKind
-from payments.bills.queries_payments import list_of_source, list_paid_by_source
-from payments.bills.rules import GIVEN_BACK, BillState
+from payments.bills.queries_payments import has_refunds, list_of_source, list_paid_by_source
+from payments.bills.rules import BillState
 from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind
 from payments.credits import queries_matches
@@ -115,10 +115,8 @@ async def take_back(
     held.payments = await list_of_source(
         session, org_id, held.bills, kind=kind, source_id=source_id
     )
-    if any(payment.refundable_vnd != payment.amount_vnd for payment in held.payments) or any(
-        held.bills[one].status in GIVEN_BACK for one in of_it
-    ):
-        raise CreditNotCorrectable("Some of this payment was refunded.")
+    if await has_refunds(session, org_id, of_it):
+        raise CreditNotCorrectable("Some of what it paid was refunded, or is being refunded.")
     for bill_id in of_it:
         paid = [payment for payment in held.payments if payment.bill_id == bill_id]
         brought_vnd = sum(payment.amount_vnd for payment in paid)

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor, record_change
 from core.ids import new_id
 from core.text import check_lines
+from identity.people.queries import find_key_makers, is_only_person
 from payments.ledger import service as ledger
 from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
@@ -24,6 +25,7 @@ from payments.payees.errors import (
     AccountLinkNotInForce,
     AccountLinkNotProposed,
     HolderNeeded,
+    HolderNeedsAnother,
     PayeeClosed,
 )
 from payments.payees.link_audit import NEWS_READ, record_link
@@ -180,9 +182,22 @@ async def set_holder(
 
     Raises:
         AccountLinkNotFound
+        AccountLinkNotInForce: the link has ended.
+        HolderNeedsAnother: who gave the account to the organisation does not give it back alone,
+            which would do without a second person for the refunds between.
     """
     link, account = await queries.lock_link_and_account(session, org_id, link_id)
+    if link.status == LinkStatus.ENDED:
+        raise AccountLinkNotInForce(link.status)
     if (before := account.held_by) != held_by:
+        if held_by is HeldBy.PAYEE and account.holder_set_by is not None:
+            setter = account.holder_set_by
+            makers = await find_key_makers(session, org_id, [setter])
+            is_setter = actor.id in {setter, *makers}
+            if is_setter and not await is_only_person(
+                session, org_id, actor.id, since=link.proposed_at
+            ):
+                raise HolderNeedsAnother
         account.held_by, account.holder_set_by = held_by.value, actor.id
         await session.flush()
         record_change(

@@ -104,6 +104,18 @@ class HolderNeeded(HubError):
         )
 
 
+class HolderNeedsAnother(HubError):
+    """Who gave an account to the organisation does not give it back to its payee alone."""
+
+    kind, code, title = Kind.FORBIDDEN, "holder_needs_another", "A second person is needed"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Let somebody else say that the payee holds the account: you said that the organisation"
+            " does."
+        )
+
+
 class AccountNotAwaitingTest(HubError):
     """Only a link that is not in force yet, and was not tested, has a test transfer to make."""
 

@@ -84,7 +84,7 @@ class RefundNeedsAnother(HubError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Let somebody approve it who did not request it, open the bill or change the account."
+            "Let somebody do it who did not request it, open the bill or change the account."
         )
 
 
@@ -103,16 +103,31 @@ class RefundHasNoDestination(HubError):
     kind, code, title = Kind.CONFLICT, "refund_has_no_destination", "No account to pay to"
 
     def __init__(self) -> None:
-        super().__init__("Enter the payer's account, or send the payer the link to enter it.")
+        super().__init__("Ask the payer for an account, and enter it before you approve.")
 
 
 class RefundDestinationFixed(HubError):
-    """The account is the one that paid, or the refund was decided already."""
+    """The account is the one that paid, the refund was decided, or somebody else entered it."""
 
     kind, code, title = Kind.CONFLICT, "refund_destination_fixed", "The account is fixed"
 
     def __init__(self) -> None:
-        super().__init__("The account can be entered only while nobody has decided, and once.")
+        super().__init__(
+            "The account can be entered only while nobody has decided; who entered it, or requested"
+            " the refund, corrects it until then."
+        )
+
+
+class RefundDestinationChanged(HubError):
+    """The account is another than the one that who approves saw."""
+
+    kind, code, title = Kind.CONFLICT, "refund_destination_changed", "Another account"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The account to pay to is not the one that you saw. Read the refund again, and send its"
+            " destination_hash."
+        )
 
 
 class RefundNamesDiffer(HubError):

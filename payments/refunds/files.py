@@ -16,6 +16,7 @@ from typing import Final
 from uuid import UUID
 
 import xlsxwriter
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
@@ -29,7 +30,7 @@ from payments.refunds.errors import (
     RefundLayoutUnknown,
 )
 from payments.refunds.models import Refund, RefundFile
-from payments.refunds.rules import Step
+from payments.refunds.rules import REFUNDABLE, Step
 from payments.refunds.steps import StepTaken, take_step
 from payments.vietqr.banks import find_bank
 
@@ -72,8 +73,14 @@ async def make_file(
         return known
     due = await queries.find_approved(session, org_id, account_id, limit=REFUNDS_MAX)
     bill_ids = [bill_id for _, bill_id in due if bill_id is not None]
-    await settling.lock_bills(session, org_id, bill_ids)  # all at once, in the order of their ids
-    refunds = await queries.lock_approved(session, org_id, [refund_id for refund_id, _ in due])
+    bills = await settling.lock_bills(session, org_id, bill_ids)  # at once, in the order of ids
+    refunds = [  # one whose bill is owed the rest by now waits for a person
+        refund
+        for refund in await queries.lock_approved(session, org_id, [one for one, _ in due])
+        if refund.payment_id is None
+        or refund.bill_id is None
+        or bills[refund.bill_id].status in REFUNDABLE
+    ]
     if (known := await _find_known(session, org_id, file_id, request_hash)) is not None:
         return known  # it came while we waited
     if not refunds:
@@ -93,7 +100,12 @@ async def make_file(
         created_at=now,
     )
     session.add(made)
-    await session.flush()
+    try:
+        await session.flush()
+    except IntegrityError as error:  # the same id for another account came while we wrote
+        if "pk_refund_files" not in str(error.orig):
+            raise
+        raise RefundFileIdTaken(file_id) from error
     taken = StepTaken(step=Step.INSTRUCT, acts_for=HeldBy.ORGANISATION, file_id=file_id)
     for refund in refunds:
         await take_step(session, org_id, refund.id, taken, actor=actor, now=now)

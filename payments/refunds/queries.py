@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import TextClause, select, text
+from sqlalchemy import TextClause, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -67,6 +67,9 @@ SUM_RETURNED = text("""
     WHERE org_id = :org_id AND bill_id = :bill_id AND payment_id IS NOT NULL
       AND status = 'returned'
 """)
+LIST_BILLS_OF_OWNER = text("""
+    SELECT id, paid_vnd FROM bills WHERE org_id = :org_id AND owner_id = :owner_id
+""")
 # Of what people agreed to give back without it: a refund that follows no proposal.
 SUM_WITHOUT_PROPOSAL = text("""
     SELECT coalesce(sum(amount_vnd), 0)::bigint FROM refunds
@@ -109,7 +112,7 @@ COLUMNS: Final = """
     r.id, r.status, r.held_by, r.way, r.amount_vnd, r.reason, r.payment_id, r.credit_id, r.bill_id,
     r.break_id, b.reference, r.payee_id, p.name AS payee_name, r.receiving_account_id,
     r.destination_kind, r.destination_bank, r.destination_account, r.destination_name,
-    r.requested_by, r.requested_at, r.decided_by, r.decided_at, r.decided_words,
+    r.destination_by, r.requested_by, r.requested_at, r.decided_by, r.decided_at, r.decided_words,
     r.is_decided_alone, r.reviewed_at, r.instructed_by, r.instructed_at, r.file_id, r.doubted_at,
     r.ended_by, r.ended_at, r.ended_words, r.bank_reference
 """
@@ -309,9 +312,42 @@ async def lock_proposal(
     return (await session.scalars(locking)).one_or_none()
 
 
-async def find_proposal(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break | None:
-    """Find the break that a refund was requested from, be it closed or not."""
-    return await session.get(Break, (org_id, break_id), populate_existing=True)
+async def lock_agreed(
+    session: AsyncSession, org_id: UUID, *, bill_id: UUID, matter_ids: Collection[UUID]
+) -> Sequence[Break]:
+    """Lock the open proposals that people agreed to of a bill or a matter, the oldest first."""
+    query = (
+        select(Break)
+        .where(
+            Break.org_id == org_id,
+            Break.kind == BreakKind.REFUND_AGREED,
+            Break.closed_at.is_(None),
+            or_(Break.bill_id == bill_id, Break.matter_id.in_(matter_ids)),
+        )
+        .order_by(Break.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return (await session.scalars(query)).all()
+
+
+async def list_bills_of_owner(
+    session: AsyncSession, org_id: UUID, owner_id: UUID
+) -> list[tuple[UUID, int]]:
+    """List (bill, đồng paid of it) of an owner."""
+    rows = await session.execute(LIST_BILLS_OF_OWNER, {"org_id": org_id, "owner_id": owner_id})
+    return [(row[0], row[1]) for row in rows]
+
+
+async def find_proposal(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break:
+    """Return the break that a refund was requested from, or the open one that renewed it."""
+    named = await session.get_one(Break, (org_id, break_id), populate_existing=True)
+    query = (
+        select(Break)
+        .filter_by(org_id=org_id, kind=named.kind, subject_id=named.subject_id, closed_at=None)
+        .execution_options(populate_existing=True)
+    )
+    return (await session.scalars(query)).one_or_none() or named
 
 
 async def reopen_proposal(

@@ -3,11 +3,13 @@
 Order of locks: the credit, then the bill, its payment, the proposal.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
@@ -15,7 +17,7 @@ from core.text import check_lines
 from payments.bills import queries_payments, settling
 from payments.bills.payment_rules import CASH, SourceKind
 from payments.breaks.models import Break
-from payments.breaks.queries import hold_break
+from payments.breaks.queries import hold_break, sum_refunds
 from payments.breaks.rules import BreakKind
 from payments.credits.effects import open_vnd
 from payments.credits.errors import CreditNotFound
@@ -55,6 +57,7 @@ class _Against:
     owner_id: UUID | None
     payee_id: UUID | None
     receiving_account_id: UUID
+    paid_vnd: int  # of the bill
     way: Way
     paid_by: UUID | None  # the credit that brought the money
 
@@ -114,7 +117,12 @@ async def request_refund(
         is_decided_alone=False,
     )
     session.add(refund)
-    await session.flush()
+    try:
+        await session.flush()
+    except IntegrityError as error:  # the same id for other money came while we wrote
+        if "pk_refunds" not in str(error.orig):
+            raise
+        raise RefundIdTaken(new.id) from error
     if proposal is not None:  # nobody closes in words what is under way
         await hold_break(
             session,
@@ -155,7 +163,8 @@ async def enter_destination(
     Raises:
         RefundNotFound, BadAccount
         RefundNamesDiffer: the holder's name was typed twice, and not alike.
-        RefundDestinationFixed: the paying account is known, or the refund was decided.
+        RefundDestinationFixed: the paying account is known, the refund was decided, or another was
+            entered, and not by this person for a refund of theirs.
     """
     check_lines(holder_name=name)
     if not is_same_name(name, name_again):
@@ -164,10 +173,16 @@ async def enter_destination(
     refund = await queries.lock_refund(session, org_id, refund_id)
     typed = (bin_, account_number, " ".join(name.split()))
     known = (refund.destination_bank, refund.destination_account, refund.destination_name)
-    if refund.destination_kind == DestinationKind.ENTERED and known == typed:
+    is_entered = refund.destination_kind == DestinationKind.ENTERED
+    if is_entered and known == typed:
         return refund
     is_open = refund.status == RefundStatus.REQUESTED and refund.way == Way.TRANSFER
-    if not is_open or refund.destination_kind == DestinationKind.PAYER:
+    is_theirs = actor.id in (refund.requested_by, refund.destination_by)
+    if (
+        not is_open
+        or refund.destination_kind == DestinationKind.PAYER
+        or (is_entered and not is_theirs)
+    ):
         raise RefundDestinationFixed
     refund.destination_kind = DestinationKind.ENTERED.value
     refund.destination_bank, refund.destination_account, refund.destination_name = typed
@@ -207,6 +222,7 @@ async def _lock_payment(session: AsyncSession, org_id: UUID, payment_id: UUID) -
         owner_id=bill.owner_id,
         payee_id=bill.payee_id,
         receiving_account_id=bill.receiving_account_id,
+        paid_vnd=bill.paid_vnd,
         way=Way.CASH if payment.rail == CASH else Way.TRANSFER,
         paid_by=payment.source_id if payment.source_kind == SourceKind.CREDIT else None,
     )
@@ -224,6 +240,7 @@ async def _lock_credit(session: AsyncSession, org_id: UUID, credit_id: UUID) -> 
         owner_id=None,
         payee_id=await queries.find_credit_payee(session, org_id, credit_id),
         receiving_account_id=credit.receiving_account_id,
+        paid_vnd=0,
         way=Way.TRANSFER,
         paid_by=credit_id,
     )
@@ -251,6 +268,7 @@ async def _lock_proposal(
 
     Raises:
         RefundProposalNotFitting
+        RefundTooHigh: it follows none, and the rest of what was paid is proposed.
     """
     subject_id = new.credit_id or against.bill_id
     assert subject_id is not None
@@ -258,7 +276,7 @@ async def _lock_proposal(
     if found is None:
         if new.break_id is not None:
             raise RefundProposalNotFitting
-        return None
+        return await _follow_agreed(session, org_id, new, against)
     if found.kind == BreakKind.REFUND_DUE:  # what a toll charge has left is its operator's
         is_about_it = found.subject_id == subject_id
     else:
@@ -268,3 +286,44 @@ async def _lock_proposal(
     if not is_about_it or new.amount_vnd + under_way_vnd > (found.amount_vnd or 0):
         raise RefundProposalNotFitting
     return found
+
+
+async def _follow_agreed(
+    session: AsyncSession, org_id: UUID, new: NewRefund, against: _Against
+) -> Break | None:
+    """Lock what people agreed to of the same money and that has room; None: it follows nothing.
+
+    The lock on the bill is held, as who agrees holds it.
+
+    Raises:
+        RefundTooHigh: with what is proposed already it is more than was paid.
+    """
+    if new.payment_id is None or against.bill_id is None:
+        return None
+    matter_ids = [one for one in (against.bill_id, against.owner_id) if one is not None]
+    for found in await queries.lock_agreed(
+        session, org_id, bill_id=against.bill_id, matter_ids=matter_ids
+    ):
+        under_way_vnd = await queries.sum_of_proposal(session, found, statuses=LIVE)
+        if new.amount_vnd + under_way_vnd <= (found.amount_vnd or 0):
+            return found
+    left_vnd = await _left_of(session, org_id, {against.bill_id: against.paid_vnd})
+    if against.owner_id is not None:  # a complaint is about a stay; all of its bills paid for it
+        paid = dict(await queries.list_bills_of_owner(session, org_id, against.owner_id))
+        of_owner_vnd = await _left_of(session, org_id, paid, against.owner_id)
+        left_vnd = min(left_vnd, of_owner_vnd)
+    if new.amount_vnd > left_vnd:
+        raise RefundTooHigh(max(0, left_vnd))
+    return None
+
+
+async def _left_of(
+    session: AsyncSession, org_id: UUID, paid: Mapping[UUID, int], *more: UUID
+) -> int:
+    """Return what was paid of bills, without what is given back or proposed to be."""
+    proposed_vnd = await sum_refunds(session, org_id, [*paid, *more])
+    return (
+        sum(paid.values())
+        - proposed_vnd
+        - await queries.sum_without_proposal(session, org_id, paid)
+    )

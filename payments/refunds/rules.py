@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
@@ -150,6 +151,11 @@ def status_given_back(
 def may_approve(by: UUID | None, *, involved: Collection[UUID | None]) -> bool:
     """Whether somebody is a second person: not among who requested or prepared the refund."""
     return by is not None and by not in involved
+
+
+def hash_destination(bank: str | None, account: str | None, name: str | None) -> str:
+    """Return what an approver sends back of the account that they saw: 64 hexadecimal digits."""
+    return sha256(repr((bank, account, name)).encode()).hexdigest()
 
 
 def is_same_name(name: str, again: str) -> bool:

@@ -14,6 +14,7 @@ from core.audit import Actor, record_change
 from core.reasons import Reason
 from core.text import check_lines
 from identity.people.callers import Caller
+from identity.people.queries import find_key_makers, is_only_person
 from identity.people.rules import Role
 from payments.bills import queries_payments, settling
 from payments.bills.rules import BillState
@@ -31,8 +32,10 @@ from payments.ledger.rules import (
 from payments.payees.rules import HeldBy
 from payments.refunds import queries
 from payments.refunds.errors import (
+    RefundDestinationChanged,
     RefundHasNoDestination,
     RefundNeedsAnother,
+    RefundNotPossible,
     RefundNotYours,
     RefundReferenceNeeded,
     RefundStepNotPossible,
@@ -41,18 +44,21 @@ from payments.refunds.events import record_refund
 from payments.refunds.models import Refund
 from payments.refunds.rules import (
     LEADS_TO,
-    LIVE,
+    OPEN,
+    REFUNDABLE,
     RefundStatus,
     Step,
     StepEffect,
     Way,
     decide_step,
+    hash_destination,
     may_approve,
     status_given_back,
 )
 
 GIVEN_BACK: Final = "refunded"  # how a proposal closes (reasons.toml)
 ANSWERED: Final = "answered"  # how the question closes what became of it
+ALONE: Final = (Step.APPROVE, Step.CONFIRM)  # what one person may do alone where nobody else is
 ACTIONS: Final = {
     Step.APPROVE: "refund.approved",
     Step.REJECT: "refund.rejected",
@@ -71,8 +77,10 @@ class StepTaken:
     step: Step
     words: str | None = None
     bank_reference: str | None = None
+    destination_hash: str | None = None  # of the account that who approves saw
     is_alone: bool = False  # the only person of an organisation, who gave the password again
     file_id: UUID | None = None  # the payment file that instructs it
+    may_decline: bool = False  # what somebody else requested of the payee: refunds.instruct
     acts_for: HeldBy | None = None  # whose people they are; None: an administrator, or the hub
 
 
@@ -91,8 +99,11 @@ async def take_step(
         RefundNotFound
         RefundStepNotPossible: the step does not follow.
         RefundNotYours: the account is held by others; or somebody else requested it.
-        RefundNeedsAnother: who approves requested it, opened the bill or changed the account.
+        RefundNeedsAnother: who approves requested it, opened the bill or changed the account; or an
+            administrator says for a payee what they brought about themselves.
+        RefundNotPossible: its bill is owed the rest by now.
         RefundHasNoDestination: nobody knows the account to pay to.
+        RefundDestinationChanged: it is not the one that who approves saw.
         RefundReferenceNeeded: a transfer was made, and has the bank's reference.
         InvalidRequest: the words may not be shown.
     """
@@ -107,8 +118,13 @@ async def take_step(
     effect = decide_step(before, taken.step, held_by=HeldBy(refund.held_by), way=Way(refund.way))
     if effect is None:
         raise RefundStepNotPossible(refund.status)
+    if refund.payment_id is not None and (taken.step is Step.APPROVE or effect.posts):
+        assert refund.bill_id is not None
+        _check_bill(bills[refund.bill_id])
     if taken.step is Step.APPROVE:
         await _check_approval(session, refund, taken, actor)
+    if taken.step is Step.CONFIRM and refund.held_by == HeldBy.PAYEE and taken.acts_for is None:
+        await _check_given_back_by_administrator(session, refund, actor)
     if taken.step is Step.CONFIRM and refund.way == Way.TRANSFER and not taken.bank_reference:
         raise RefundReferenceNeeded
     _write(refund, taken, effect, actor, now)
@@ -128,7 +144,7 @@ async def take_step(
         before={"status": before.value},
         after={"status": refund.status, "amount_vnd": refund.amount_vnd}
         | ({"bank_reference": taken.bank_reference} if taken.bank_reference else {})
-        | ({"is_alone": True} if refund.is_decided_alone and taken.step is Step.APPROVE else {}),
+        | ({"is_alone": True} if refund.is_decided_alone and taken.step in ALONE else {}),
         reason=taken.words,
         now=now,
     )
@@ -151,7 +167,7 @@ async def review_alone(
         return refund
     if not refund.is_decided_alone:
         raise RefundStepNotPossible(refund.status)
-    if actor.id == refund.decided_by:
+    if actor.id in (refund.decided_by, refund.ended_by):
         raise RefundNeedsAnother
     refund.reviewed_by, refund.reviewed_at = actor.id, now
     await session.flush()
@@ -178,7 +194,7 @@ def acts_for(caller: Caller) -> HeldBy | None:
 def _check_holder(refund: Refund, taken: StepTaken, actor: Actor) -> None:
     """Let the holder of the account take a step, and who requested a refund take it back."""
     is_holder = taken.acts_for in (None, refund.held_by)
-    is_declined = taken.step is Step.CANCEL and refund.held_by == HeldBy.PAYEE
+    is_declined = taken.may_decline and refund.held_by == HeldBy.PAYEE
     if taken.step is Step.CANCEL and actor.id == refund.requested_by:
         return
     if not is_holder or (taken.step is Step.CANCEL and not is_declined):
@@ -196,18 +212,55 @@ async def _check_approval(
 ) -> None:
     if refund.way == Way.TRANSFER and refund.destination_kind is None:
         raise RefundHasNoDestination
-    holder = await queries.get_holder(session, refund.org_id, refund.receiving_account_id)
-    involved = {
-        refund.requested_by,
-        refund.destination_by,
-        await queries.find_opener(session, refund.org_id, refund.bill_id),
-        *holder.changed_by,
-    }
-    if may_approve(actor.id, involved=involved):
+    if refund.way == Way.TRANSFER and taken.destination_hash != hash_destination(
+        refund.destination_bank, refund.destination_account, refund.destination_name
+    ):
+        raise RefundDestinationChanged
+    opener = await queries.find_opener(session, refund.org_id, refund.bill_id)
+    if may_approve(actor.id, involved=await _find_involved(session, refund, opener)):
         return
     if not taken.is_alone:
         raise RefundNeedsAnother
     refund.is_decided_alone = True
+
+
+async def _check_given_back_by_administrator(
+    session: AsyncSession, refund: Refund, actor: Actor
+) -> None:
+    """Let an administrator say for a payee that it gave back, who did not bring that about.
+
+    The payee's own people are not asked: it is their account. The only person of an organisation
+    may, and it stands on the list to be looked at.
+
+    Raises:
+        RefundNeedsAnother
+    """
+    if may_approve(actor.id, involved=await _find_involved(session, refund)):
+        return
+    since = refund.requested_at
+    if not await is_only_person(session, refund.org_id, actor.id, since=since):
+        raise RefundNeedsAnother
+    refund.is_decided_alone = True
+
+
+async def _find_involved(
+    session: AsyncSession, refund: Refund, *others: UUID | None
+) -> frozenset[UUID]:
+    """Find who had a hand in a refund or in its account; of a machine, who made its key."""
+    holder = await queries.get_holder(session, refund.org_id, refund.receiving_account_id)
+    named = {refund.requested_by, refund.destination_by, *holder.changed_by, *others}
+    involved = frozenset(one for one in named if one is not None)
+    return involved | await find_key_makers(session, refund.org_id, involved)
+
+
+def _check_bill(bill: BillState) -> None:
+    """Hold a refund that is on its way to what its bill is by now.
+
+    Raises:
+        RefundNotPossible: it is owed the rest.
+    """
+    if bill.status not in REFUNDABLE:
+        raise RefundNotPossible(bill.status)
 
 
 def _write(
@@ -289,7 +342,6 @@ async def _keep_proposal(
     if refund.break_id is None:
         return
     proposal = await queries.find_proposal(session, refund.org_id, refund.break_id)
-    assert proposal is not None
     kind, subject_id = BreakKind(proposal.kind), proposal.subject_id
     if refund.status == RefundStatus.RETURNED:
         returned_vnd = await queries.sum_of_proposal(
@@ -306,12 +358,9 @@ async def _keep_proposal(
                 is_decision=True,
                 now=now,
             )
-        return
-    if refund.status in LIVE:
-        return
-    if before is RefundStatus.RETURNED:
+    elif before is RefundStatus.RETURNED:
         await queries.reopen_proposal(session, refund.org_id, proposal.id, resolution=GIVEN_BACK)
-    if not await queries.sum_of_proposal(session, proposal, statuses=LIVE):
+    if not await queries.sum_of_proposal(session, proposal, statuses=OPEN):  # the rest may wait
         await hold_break(session, refund.org_id, subject_id=subject_id, kind=kind, held_at=None)
 
 

@@ -97,6 +97,7 @@ class RefundView:
     destination_bank: str | None
     destination_account: str | None
     destination_name: str | None
+    destination_by: UUID | None
     requested_by: UUID
     requested_at: datetime
     decided_by: UUID | None

@@ -34,6 +34,7 @@ from payments.credits.processing import process_notices
 from payments.credits.processor import NoticeProcessor
 from payments.onboarding.service import approve_account
 from payments.payees.accounts import propose_account
+from payments.payees.rules import HeldBy
 from payments.payees.service import add_payee
 from payments.refunds.files import make_file
 from payments.refunds.requesting import request_refund
@@ -178,7 +179,12 @@ async def refund(call: Call) -> str:
 
 async def step(call: Call) -> str:
     """Take a refund a step further."""
-    taken = StepTaken(step=Step(call.said["step"]), bank_reference=call.said.get("bank_reference"))
+    holder = call.said.get("acts_for")
+    taken = StepTaken(
+        step=Step(call.said["step"]),
+        bank_reference=call.said.get("bank_reference"),
+        acts_for=None if holder is None else HeldBy(holder),
+    )
     async with open_org_transaction(call.database, call.org.id) as session:
         await call.go()
         done = await take_step(

@@ -26,7 +26,7 @@ from tests.world.refunds import (
     take,
 )
 from tests.world.serials import next_code
-from tests.world.stalls import PayableStall, a_payable_stall
+from tests.world.stalls import PayableStall, a_payable_stall, another_stall
 
 pytestmark = pytest.mark.anyio
 
@@ -94,6 +94,39 @@ async def test_one_id_that_comes_ten_times_at_once_is_one_refund(
     assert find_violations(fresh_database.owner_url) == []
 
 
+async def test_one_id_that_comes_at_once_for_two_payments_names_one_refund(
+    app_database: Database, stall: PayableStall, races: Races, fresh_database: FreshDatabase
+) -> None:
+    paid_by = [await a_payment(app_database, stall) for _ in range(2)]
+    (one,) = requests_of(1, amount_vnd=6_000)
+    calls = [{**one, "payment_id": payment_id} for payment_id in paid_by]
+
+    answers = races.run(stall.org, calls * 4)
+
+    assert sorted(answers) == ["RefundIdTaken"] * 4 + ["requested"] * 4
+    assert await count_rows(app_database, stall, "refunds") == 1
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_one_id_that_comes_at_once_for_two_accounts_names_one_payment_file(
+    app_database: Database, stall: PayableStall, races: Races
+) -> None:
+    other = await another_stall(app_database, stall)
+    for one in (stall, other):
+        await hold_by(app_database, one, "organisation")
+        payment_id = await a_payment(app_database, one)
+        refund = await a_refund(app_database, one, payment_id=payment_id, amount_vnd=5_000)
+        await enter_account(app_database, one, refund)
+        await take(app_database, one, refund, "approve")
+    accounts = [stall.account_id, other.account_id]
+    id_ = str(new_id())
+    calls = [{"what": "pay_file", "id": id_, "account_id": account} for account in accounts]
+
+    answers = races.run(stall.org, calls * 2)
+
+    assert sorted(answers) == ["1"] * 2 + ["RefundFileIdTaken"] * 2
+
+
 async def test_a_refund_that_is_confirmed_and_failed_at_once_posts_as_it_ends(
     app_database: Database, stall: PayableStall, races: Races, fresh_database: FreshDatabase
 ) -> None:
@@ -124,6 +157,7 @@ async def test_what_the_payee_confirms_ten_times_at_once_posts_once(
     (payment_id,) = await find_payments(app_database, stall, bill)
     refund = await a_refund(app_database, stall, payment_id=payment_id, amount_vnd=5_000)
     said = {"what": "step", "refund_id": refund.id, "step": "confirm", "bank_reference": "FT1"}
+    said["acts_for"] = "payee"
 
     assert races.run(stall.org, [said] * 10) == ["returned"] * 10
 

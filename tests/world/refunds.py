@@ -13,9 +13,11 @@ from core.tenancy import open_org_transaction
 from payments.bills.rules import BillFacts
 from payments.ledger import service as ledger
 from payments.ledger.rules import refunds_in_transit
+from payments.payees.rules import HeldBy
 from payments.refunds.models import Refund
+from payments.refunds.queries import find_refund
 from payments.refunds.requesting import enter_destination, request_refund
-from payments.refunds.rules import Step
+from payments.refunds.rules import Step, hash_destination
 from payments.refunds.steps import StepTaken, take_step
 from payments.refunds.types import NewRefund
 from tests.world.constants import APPROVER, MB, NOON
@@ -80,6 +82,17 @@ async def take(
     **said: Any,
 ) -> Refund:
     """Take a refund a step further; the approver approves, finance does the rest."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        seen = await find_refund(session, stall.org.id, refund.id)
+    if step == "approve" and seen is not None:
+        said.setdefault(
+            "destination_hash",
+            hash_destination(
+                seen.destination_bank, seen.destination_account, seen.destination_name
+            ),
+        )
+    if step in ("confirm", "fail") and refund.held_by == "payee":
+        said.setdefault("acts_for", HeldBy.PAYEE)
     taken = StepTaken(step=Step(step), **said)
     who = actor or (APPROVER if taken.step is Step.APPROVE else FINANCE)
     async with open_org_transaction(database, stall.org.id) as session:
@@ -87,7 +100,12 @@ async def take(
 
 
 async def enter_account(
-    database: Database, stall: PayableStall, refund: Refund, *, actor: Actor = FINANCE
+    database: Database,
+    stall: PayableStall,
+    refund: Refund,
+    *,
+    account: str = "0123456789",
+    actor: Actor = FINANCE,
 ) -> Refund:
     """Type an account that the money may go back to."""
     async with open_org_transaction(database, stall.org.id) as session:
@@ -96,7 +114,7 @@ async def enter_account(
             stall.org.id,
             refund.id,
             bin_=MB,
-            account_number="0123456789",
+            account_number=account,
             name="NGUYEN THI LAN",
             name_again="nguyen thi  lan",
             actor=actor,

@@ -120,6 +120,22 @@ async def another_endpoint(
     return replace(stall, endpoint_id=endpoint_id, provider=provider)
 
 
+async def another_stall(database: Database, stall: PayableStall) -> PayableStall:
+    """Add a payee with its own account and endpoint to the stall's organisation."""
+    account_number = an_account_number()
+    async with open_org_transaction(database, stall.org.id) as session:
+        payee_id = await a_payee(session, stall.org)
+        account_id = await an_account(session, stall.org, payee_id, account_number=account_number)
+        endpoint_id = await an_endpoint(session, stall.org, [account_id], provider=stall.provider)
+    return replace(
+        stall,
+        payee_id=payee_id,
+        account_id=account_id,
+        account_number=account_number,
+        endpoint_id=endpoint_id,
+    )
+
+
 async def another_payee(database: Database, stall: PayableStall) -> UUID:
     """Add a payee without an account to the stall's organisation."""
     async with open_org_transaction(database, stall.org.id) as session:

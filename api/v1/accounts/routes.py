@@ -45,6 +45,7 @@ from payments.payees.errors import (
     AccountTaken,
     BadAccount,
     HolderNeeded,
+    HolderNeedsAnother,
     PayeeClosed,
     PayeeNotFound,
     SecondPersonNeeded,
@@ -194,7 +195,10 @@ async def acknowledge_account(link_id: UUID, caller: Holder, tx: Tx, now: Now) -
     return await _show(tx, caller, link_id)
 
 
-@router.post("/accounts/{link_id}/holder", responses=may_answer(AccountLinkNotFound))
+@router.post(
+    "/accounts/{link_id}/holder",
+    responses=may_answer(AccountLinkNotFound, AccountLinkNotInForce, HolderNeedsAnother),
+)
 async def set_holder(
     link_id: UUID, body: AccountHolder, caller: Proposer, tx: Tx, now: Now
 ) -> AccountRead:

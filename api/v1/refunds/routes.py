@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api.http.deps import Now, ThePasswords, Tx, requires
+from api.http.deps import Now, ThePasswords, TheSignIns, Tx, requires
 from api.http.errors import may_answer
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.v1.refunds.schemas import (
@@ -23,7 +23,7 @@ from api.v1.refunds.schemas import (
 from core.errors import InvalidRequest, Violation
 from core.paging import BadCursor
 from identity.people.callers import Caller
-from identity.people.errors import ScopeNeeded, StaffNotFound, WrongPassword
+from identity.people.errors import ScopeNeeded, WrongPassword
 from identity.people.rules import Permission, ScopeKind
 from identity.people.service import confirm_alone
 from payments.bills.errors import BillNotFound
@@ -35,6 +35,7 @@ from payments.payees.rules import HeldBy
 from payments.refunds import queries
 from payments.refunds.errors import (
     PaymentNotFound,
+    RefundDestinationChanged,
     RefundDestinationFixed,
     RefundHasNoDestination,
     RefundIdTaken,
@@ -172,13 +173,14 @@ async def set_destination(
 
 @router.post(
     "/refunds/{refund_id}/approve",
-    responses=may_answer(*MAY_FAIL, WrongPassword, StaffNotFound),
+    responses=may_answer(*MAY_FAIL, RefundDestinationChanged, WrongPassword),
 )
 async def approve_refund(
     refund_id: UUID,
     body: RefundApprove,
     caller: Approver,
     tx: Tx,
+    sign_ins: TheSignIns,
     passwords: ThePasswords,
     now: Now,
 ) -> RefundRead:
@@ -186,11 +188,23 @@ async def approve_refund(
 
     Who is the only person of an organisation gives the password again; it stands on a list then.
     """
-    is_alone = body.password is not None and await confirm_alone(
-        tx, caller, passwords=passwords, present=body.password.get_secret_value()
-    )
+    found = await _find_own(tx, caller, refund_id)
+    is_alone = False
+    if body.password is not None:
+        sign_ins.by_login.take(f"password {caller.id}")
+        is_alone = await confirm_alone(
+            tx,
+            caller,
+            passwords=passwords,
+            present=body.password.get_secret_value(),
+            since=found.requested_at,
+        )
     taken = StepTaken(
-        step=Step.APPROVE, words=body.words, is_alone=is_alone, acts_for=acts_for(caller)
+        step=Step.APPROVE,
+        words=body.words,
+        destination_hash=body.destination_hash,
+        is_alone=is_alone,
+        acts_for=acts_for(caller),
     )
     return await _take(tx, caller, refund_id, taken, now)
 
@@ -209,7 +223,12 @@ async def cancel_refund(
     refund_id: UUID, body: RefundWords, caller: Requester, tx: Tx, now: Now
 ) -> RefundRead:
     """Take back a refund that you requested; people of a payee decline one of theirs."""
-    taken = StepTaken(step=Step.CANCEL, words=body.reason, acts_for=acts_for(caller))
+    taken = StepTaken(
+        step=Step.CANCEL,
+        words=body.reason,
+        may_decline=caller.may(Permission.REFUNDS_INSTRUCT),
+        acts_for=acts_for(caller),
+    )
     return await _take(tx, caller, refund_id, taken, now)
 
 

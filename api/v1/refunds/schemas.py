@@ -12,7 +12,13 @@ from api.http.fields import AmountVnd, Body, Line, NameText, Read, ReasonText
 from core.masking import mask_tail
 from payments.payees.rules import HOLDER_CHARS_MAX, HeldBy
 from payments.refunds.models import RefundFile
-from payments.refunds.rules import REFERENCE_CHARS_MAX, DestinationKind, RefundStatus, Way
+from payments.refunds.rules import (
+    REFERENCE_CHARS_MAX,
+    DestinationKind,
+    RefundStatus,
+    Way,
+    hash_destination,
+)
 from payments.refunds.types import RefundView
 
 BankReference = Annotated[
@@ -58,6 +64,12 @@ class RefundApprove(Body):
     """Agreement of a second person."""
 
     words: ReasonText | None = None
+    destination_hash: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Of the refund as you read it: another account meanwhile answers 409."
+        " Cash has none.",
+    )
     password: SecretStr | None = Field(
         default=None,
         max_length=1_000,
@@ -104,6 +116,9 @@ class RefundRead(Read):
         description="Whole for who approves or instructs, else its tail."
     )
     destination_name: str | None
+    destination_hash: str | None = Field(
+        description="To be sent with the approval; null for who sees the tail only."
+    )
     requested_by: UUID
     requested_at: datetime
     decided_by: UUID | None
@@ -124,8 +139,14 @@ class RefundRead(Read):
     def of(cls, refund: RefundView, *, sees_whole: bool) -> "RefundRead":
         """Make the answer for who may or may not see the payer's whole account."""
         facts = asdict(refund)
-        if not sees_whole and refund.destination_account is not None:
-            facts["destination_account"] = mask_tail(refund.destination_account)
+        facts["destination_hash"] = None
+        if refund.destination_account is not None:
+            if sees_whole:
+                facts["destination_hash"] = hash_destination(
+                    refund.destination_bank, refund.destination_account, refund.destination_name
+                )
+            else:
+                facts["destination_account"] = mask_tail(refund.destination_account)
         return cls(**facts)
 
 

@@ -64,7 +64,14 @@ async def test_a_refund_goes_from_the_request_to_its_end_with_two_people(market:
 
     early = await approver.post(f"{path}/instruct")
     assert early.status_code == 403
-    await submit(approver, f"{path}/approve")
+    assert "0123456789" in (await approver.get(PAGE)).text
+    unseen = await approver.post(f"{path}/approve", data={"destination_hash": "x"})
+    assert (unseen.status_code, "đã khác lúc bạn xem" in text_of(unseen)) == (422, True)
+    manager = await let_in(market, "manager")  # neither approves nor instructs: the tail is enough
+    masked = (await manager.get(PAGE)).text
+    assert ("0123456789" in masked, "6789" in masked) == (False, True)
+    seen = {"destination_hash": field(await approver.get(PAGE), "destination_hash")}
+    await submit(approver, f"{path}/approve", seen)
     waiting = await finance.get(PAGE)
     assert "1 khoản đã duyệt, chờ lập lệnh" in text_of(waiting)
     form = {name: field(waiting, name) for name in ("file_id", "account_id")}

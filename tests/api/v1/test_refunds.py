@@ -40,6 +40,13 @@ async def request(who: httpx.AsyncClient, paid_by: UUID, **facts: Any) -> httpx.
     return await who.post("/v1/refunds", json=body)
 
 
+async def approve(who: httpx.AsyncClient, path: str, **said: Any) -> httpx.Response:
+    """Approve a refund as it is read now."""
+    seen = (await who.get(path)).json()
+    body = {"destination_hash": seen["destination_hash"], **said}
+    return await who.post(f"{path}/approve", json=body)
+
+
 async def test_a_refund_takes_two_people_and_comes_to_its_end(market: Market) -> None:
     await hold_by(market.database, market.stall, "organisation")
     bill_id, payment_id = await a_paid_bill(market)
@@ -58,8 +65,10 @@ async def test_a_refund_takes_two_people_and_comes_to_its_end(market: Market) ->
     shown = (await finance.post(f"{path}/destination", json=ACCOUNT)).json()
     assert (shown["destination_kind"], shown["destination_account"]) == ("entered", "0123456789")
     assert (await finance.post(f"{path}/approve", json={})).status_code == 403
+    unseen = await approver.post(f"{path}/approve", json={})
+    assert (unseen.status_code, unseen.json()["code"]) == (409, "refund_destination_changed")
     assert (await finance.post(f"{path}/instruct")).json()["code"] == "refund_step_not_possible"
-    assert (await approver.post(f"{path}/approve", json={})).json()["status"] == "approved"
+    assert (await approve(approver, path)).json()["status"] == "approved"
     assert (await finance.post(f"{path}/instruct")).json()["status"] == "instructed"
     bare = await finance.post(f"{path}/returned", json={})
     assert (bare.status_code, bare.json()["code"]) == (422, "refund_reference_needed")
@@ -154,11 +163,11 @@ async def test_the_only_person_of_an_organisation_gives_the_password_again(
     path = f"/v1/refunds/{refund['id']}"
     await alone.post(f"{path}/destination", json=ACCOUNT)
 
-    needed = await alone.post(f"{path}/approve", json={})
+    needed = await approve(alone, path)
     assert needed.json()["code"] == "refund_needs_another"
-    wrong = await alone.post(f"{path}/approve", json={"password": "không phải thế"})
+    wrong = await approve(alone, path, password="không phải thế")
     assert wrong.json()["code"] == "wrong_password"
-    done = await alone.post(f"{path}/approve", json={"password": PASSWORD})
+    done = await approve(alone, path, password=PASSWORD)
     assert (done.json()["status"], done.json()["is_decided_alone"]) == ("approved", True)
 
     listed = (await alone.get("/v1/refunds", params={"to_review": True})).json()["refunds"]
@@ -175,14 +184,46 @@ async def test_a_password_does_not_stand_in_for_a_second_person_who_is_there(
     await hold_by(market.database, market.stall, "organisation")
     _, payment_id = await a_paid_bill(market)
     boss = await market.staff("chu", "admin")
-    await market.staff("duyet", "approver")
+    second = await market.staff("duyet", "approver")
     refund = (await request(boss, payment_id)).json()
     path = f"/v1/refunds/{refund['id']}"
     await boss.post(f"{path}/destination", json=ACCOUNT)
 
-    refused = await boss.post(f"{path}/approve", json={"password": PASSWORD})
+    # Right or wrong, the answer says nothing about the password.
+    for password in (PASSWORD, "không phải thế"):
+        refused = await approve(boss, path, password=password)
+        assert refused.json()["code"] == "refund_needs_another"
+    # Who sends the others away is not alone for what was requested before.
+    me = (await second.get("/v1/me")).json()
+    gone = await boss.patch(
+        f"/v1/staff/{me['id']}", json={"is_disabled": True, "reason": "nghỉ việc"}
+    )
+    assert gone.status_code == 200, gone.text
+    assert (await approve(boss, path, password=PASSWORD)).json()["code"] == "refund_needs_another"
 
-    assert refused.json()["code"] == "refund_needs_another"
+
+async def test_the_citys_administrator_is_nobodys_only_person_and_passwords_are_limited(
+    market: Market,
+) -> None:
+    await hold_by(market.database, market.stall, "organisation")
+    _, payment_id = await a_paid_bill(market)
+    body = {"payment_id": str(payment_id), "amount_vnd": 5_000, "reason": "trả thừa"}
+    refund_id = str(new_id())
+    made = await market.admin.post("/v1/refunds", json={"id": refund_id, **body}, params=market.org)
+    assert made.status_code == 201, made.text
+    path = f"/v1/refunds/{refund_id}"
+    entered = await market.admin.post(f"{path}/destination", json=ACCOUNT, params=market.org)
+    said = {"destination_hash": entered.json()["destination_hash"], "password": "đoán"}
+
+    codes = []
+    for _ in range(30):
+        answer = await market.admin.post(f"{path}/approve", json=said, params=market.org)
+        codes.append(answer.json()["code"])
+        if answer.status_code == 429:
+            break
+
+    assert codes[0] == "refund_needs_another"
+    assert codes[-1] == "too_many_requests"
 
 
 async def test_a_manager_says_who_holds_an_account(market: Market) -> None:

@@ -36,6 +36,8 @@ from tests.world.parking_sessions import (
     a_tariff_document,
     cash,
 )
+from tests.world.reads import list_events, read_status
+from tests.world.refunds import a_refund, find_payments, take
 
 pytestmark = pytest.mark.anyio
 
@@ -194,6 +196,25 @@ async def test_a_code_for_three_hours_is_paid_ahead(app_database: Database, gate
     assert isinstance(left, LeaveFacts)
     assert (left.reason, left.paid_vnd) == ("paid", 3 * HOURLY_VND)
     assert await count_breaks(app_database, gate) == 0
+
+
+async def test_a_refund_that_comes_to_nothing_does_not_say_paid_again(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_car(app_database, gate)
+    bill = await open_code(app_database, gate, stay_id, 180)
+    await pay(app_database, gate.stall, bill, now=NOON)
+    await notify(app_database, gate, NOON)
+    (payment_id,) = await find_payments(app_database, gate.stall, bill)
+    refund = await a_refund(app_database, gate.stall, payment_id=payment_id, amount_vnd=1_000)
+    await take(app_database, gate.stall, refund, "confirm", bank_reference="FT1")
+    await notify(app_database, gate, NOON)
+
+    await take(app_database, gate.stall, refund, "fail", words="tài khoản đã đóng")
+    await notify(app_database, gate, NOON)
+
+    assert (await read_status(app_database, gate.stall, bill))[0] == "paid"
+    assert (await list_events(app_database, gate.stall)).count("parking.session_paid") == 1
 
 
 @pytest.mark.parametrize("is_notified_first", [True, False])

@@ -40,6 +40,7 @@ from tests.world.passes import (
     with_monthly_prices,
 )
 from tests.world.reads import find_credit, list_breaks, list_events, read_status
+from tests.world.refunds import a_refund, find_payments, take
 
 pytestmark = pytest.mark.anyio
 
@@ -155,6 +156,30 @@ async def test_money_for_months_that_are_over_is_to_be_given_back(
         )
     await notify_passes(app_database, gate, now=too_late)
     assert "nothing_given" not in await list_breaks(app_database, gate.stall)
+
+
+async def test_a_refund_that_comes_to_nothing_is_not_paid_a_second_time(
+    app_database: Database, gate: Gate
+) -> None:
+    pass_id = await a_pass(app_database, gate, is_paid=False)
+    bill = await show_bill(app_database, gate, pass_id)
+    await pay(app_database, gate.stall, bill)
+    await notify_passes(app_database, gate)
+    (payment_id,) = await find_payments(app_database, gate.stall, bill)
+    refund = await a_refund(
+        app_database, gate.stall, payment_id=payment_id, amount_vnd=bill.amount_vnd or 0
+    )
+    await take(app_database, gate.stall, refund, "confirm", bank_reference="FT1")
+    await notify_passes(app_database, gate)
+    told = await list_events(app_database, gate.stall)
+
+    await take(app_database, gate.stall, refund, "fail", words="tài khoản đã đóng")
+    await notify_passes(app_database, gate)
+
+    assert (await read_status(app_database, gate.stall, bill))[0] == "paid"
+    assert await list_breaks(app_database, gate.stall) == []
+    after = await list_events(app_database, gate.stall)
+    assert after.count("parking.pass_paid") == told.count("parking.pass_paid") == 1
 
 
 async def test_too_little_leaves_a_pass_unpaid(app_database: Database, gate: Gate) -> None:
