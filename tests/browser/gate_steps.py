@@ -99,6 +99,7 @@ def wait_for_yes(page: Page, asked: str, arg: object = None) -> None:
 
 def type_plate(page: Page, plate: str) -> None:
     """Tap a plate on the big keys; the right keys must be there by themselves, or by ABC."""
+    page.locator("[data-keys]:visible").first.wait_for()  # a key that is not shown yet is no ABC
     for character in plate:
         key = page.locator(f"[data-keys]:not([hidden]) [data-key='{character}']")
         if not key.is_visible():

@@ -122,8 +122,8 @@ def test_barrier_that_is_silent_is_opened_by_hand_with_a_reason_and_a_photo(
     page.get_by_role("button", name="Thanh chắn không mở").click()
 
     expect(lane_of(page)).to_have_attribute("data-lane", "by_hand", timeout=SAID_WITHIN_MS)
-    query = "SELECT reason, photo IS NOT NULL FROM lane_commands ORDER BY requested_at"
-    commands = city.sql(f"{query} DESC LIMIT 2")
+    query = "SELECT reason, photo IS NOT NULL FROM lane_commands WHERE access_id = %(lane)s"
+    commands = city.sql(f"{query} ORDER BY requested_at DESC LIMIT 2", lane=lane)
     assert commands == [("Thanh chắn không mở", True), (None, False)]
 
 

@@ -85,5 +85,7 @@ def test_what_was_read_is_confirmed_or_corrected_at_the_way_out(
     expect(page.locator("[data-screen=stay] h1")).to_have_text("29-B1 123.46")
     expect(page.get_by_role("button", name="Tiền mặt")).to_be_in_viewport()
 
-    said = "SELECT method, plate FROM observations WHERE direction = 'inside' ORDER BY id"
-    assert city.sql(said) == [("anpr", "29B112345"), ("visual", "29B112346")]
+    said = """
+        SELECT method, plate FROM observations
+        WHERE lot_id = %(lot)s AND direction = 'inside' ORDER BY id"""
+    assert city.sql(said, lot=place.lot.id) == [("anpr", "29B112345"), ("visual", "29B112346")]

@@ -67,6 +67,8 @@ MAY_FAIL: Final = (
     RefundNeedsAnother,
     RefundHasNoDestination,
     RefundReferenceNeeded,
+    RefundNotPossible,
+    RefundDestinationChanged,
 )
 
 
@@ -173,7 +175,7 @@ async def set_destination(
 
 @router.post(
     "/refunds/{refund_id}/approve",
-    responses=may_answer(*MAY_FAIL, RefundDestinationChanged, WrongPassword),
+    responses=may_answer(*MAY_FAIL, WrongPassword),
 )
 async def approve_refund(
     refund_id: UUID,
