@@ -8,7 +8,7 @@ import structlog
 
 from core.settings import Settings
 from ops.postgres.supervisor import Cluster
-from tests.world.databases import FreshDatabase, Template, create_database
+from tests.world.databases import FreshDatabase, Template, create_database, forget_hubs
 from tests.world.gates import Gate, KnownGate, a_gate_template, find_gate
 from tests.world.hubs import Hub, running_hub
 from tests.world.markets import KnownMarket, Market, find_market, set_up_market
@@ -42,7 +42,9 @@ def market_template(cluster: Cluster) -> Iterator[Template[KnownMarket]]:
             return (await set_up_market(hub)).known()
 
     with create_database(cluster) as fresh:
-        yield Template(name=fresh.name, holds=asyncio.run(make(fresh)))
+        holds = asyncio.run(make(fresh))
+        forget_hubs(fresh)
+        yield Template(name=fresh.name, holds=holds)
 
 
 @pytest.fixture

@@ -165,6 +165,12 @@ def a_template(
         yield Template(name=fresh.name, holds=asyncio.run(fill(fresh)))
 
 
+def forget_hubs(fresh: FreshDatabase) -> None:
+    """Let a template's hub never have been: since when it is gone would be an outage in a clone."""
+    with psycopg.connect(fresh.owner_url) as owner:
+        owner.execute("DELETE FROM hub_heartbeats")
+
+
 @asynccontextmanager
 async def open_database_at(
     url: str, settings: Settings, *, planning: str = ""

@@ -15,7 +15,7 @@ from ops.postgres.supervisor import Cluster
 from parking.vehicles import VehicleClass
 from tests.api.http.contract import keep_contract
 from tests.world.cities import employ, set_up_city
-from tests.world.databases import FreshDatabase, Template, create_database
+from tests.world.databases import FreshDatabase, Template, create_database, forget_hubs
 from tests.world.entries import a_plate
 from tests.world.hubs import Hub, running_hub
 from tests.world.lots import LotFacts, a_lot
@@ -113,7 +113,9 @@ def a_gate_template(cluster: Cluster, **facts: Any) -> Iterator[Template[KnownGa
             return (await set_up_gate(hub, **facts)).known()
 
     with create_database(cluster) as fresh:
-        yield Template(name=fresh.name, holds=asyncio.run(make(fresh)))
+        holds = asyncio.run(make(fresh))
+        forget_hubs(fresh)
+        yield Template(name=fresh.name, holds=holds)
 
 
 def _open_gate(
