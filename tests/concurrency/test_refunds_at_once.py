@@ -28,7 +28,7 @@ from tests.world.refunds import (
 from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_payable_stall, another_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.payments.ledger.books import DAY, a_posting, balance, close, days_of,
 from tests.world.databases import FreshDatabase, create_database, open_database_at
 from tests.world.stalls import PayableStall, a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 BEFORE_THE_BOOKS = "m0029"
 # As the release before wrote a posting: it knows neither day nor item.

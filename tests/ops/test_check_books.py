@@ -8,7 +8,7 @@ from payments.invariants.queries import CHECKS
 from tests.world.databases import FreshDatabase
 from tests.world.stalls import PayableStall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_each_check_is_said_with_its_time_and_kept(

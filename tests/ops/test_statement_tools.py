@@ -13,6 +13,8 @@ from ops.statement_tools import run_statement_read
 from payments.statements.reading.types import ReadingOptions
 from tests.world.statements import PLAIN, Rows, as_csv, as_xlsx
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

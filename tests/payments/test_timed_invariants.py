@@ -32,7 +32,7 @@ from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, ca
 from tests.world.reads import list_breaks
 from tests.world.references import some_references
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 LATER = "CAST(:now AS timestamptz) - interval '1 day'"
 ANY = "(SELECT {} FROM {} ORDER BY id LIMIT 1)"

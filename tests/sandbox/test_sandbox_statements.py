@@ -39,6 +39,8 @@ from tests.world.sandboxes import (
     tell,
 )
 
+pytestmark = pytest.mark.slow
+
 TEXTS = [name for name, form in FORMATS.items() if form.encodings]
 
 

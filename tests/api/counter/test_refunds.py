@@ -10,7 +10,7 @@ from tests.world.pages import let_in, submit, text_of
 from tests.world.reads import read_status
 from tests.world.refunds import hold_by
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 ACCOUNT = {

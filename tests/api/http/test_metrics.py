@@ -23,7 +23,7 @@ from tests.world.hubs import TLS, Hub, running_hub
 from tests.world.markets import ENDPOINT_SECRET, Market
 from worker.metrics import measure
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SAMPLE = re.compile(r"^(\w+)\{(.*)\} (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')

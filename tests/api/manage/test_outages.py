@@ -12,7 +12,7 @@ from tests.world.markets import Market
 from tests.world.outages import an_outage, read_outages
 from tests.world.pages import let_in, text_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_managers_read_what_was_missed_and_which_accounts_wait_for_a_statement(

@@ -9,7 +9,7 @@ from tests.world.markets import Market
 from tests.world.pages import let_in, submit, text_of
 from tests.world.refunds import hold_by
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PAGE = "/manage/refunds"
 ACCOUNT = {

@@ -11,7 +11,7 @@ from tests.world.constants import PASSWORD
 from tests.world.markets import Market
 from tests.world.refunds import BANK_REFERENCE, find_payments, hold_by
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ACCOUNT = {
     "bin": "970422",

@@ -10,7 +10,7 @@ from core.ids import new_id
 from tests.world.databases import FreshDatabase
 from tests.world.markets import Market
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 # When somebody last asked is no part of what they asked for.
 LAST_USES = {"api_keys", "sign_ins"}

@@ -25,7 +25,7 @@ from tests.world.cities import add_market
 from tests.world.markets import Market
 from tests.world.statement_files import FileLine, write_csv
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 TODAY = hanoi_day(read_clock())
 D1, D2, D3 = (TODAY - timedelta(days=n) for n in (3, 2, 1))

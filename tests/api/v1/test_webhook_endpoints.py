@@ -23,7 +23,7 @@ from tests.world.markets import Market
 from tests.world.receivers import a_receiver
 from tests.world.webhooks import MadeEndpoint, a_webhook_endpoint, events_happen, one_worker
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PATH = "/v1/webhook-endpoints"
 BODY = {"url": "https://erp.example.vn/phopay", "events": ["bill.*", "parking_session.left"]}

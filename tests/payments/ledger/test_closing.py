@@ -24,7 +24,7 @@ from tests.world.databases import FreshDatabase
 from tests.world.stalls import PayableStall
 from tests.world.waits import DEADLINE_S, wait_until_blocked
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 LATER = NOON + ONE_DAY
 WRITERS = 4

@@ -13,7 +13,7 @@ from tests.world.databases import FreshDatabase
 from tests.world.plans import explain
 from tests.world.stalls import PayableStall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 # As the first close asks; the table is small, where the plans of a large one are looked for.
 VALUES = {"day": DAY, "after": queries.BEFORE_ALL, "first": queries.BEFORE_ALL, "most": 1_000_000}

@@ -31,7 +31,7 @@ from tests.world.databases import FreshDatabase
 from tests.world.notices import pay
 from tests.world.stalls import PayableStall, a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 TO_MIDNIGHT = timedelta(hours=12)  # NOON is noon in Hà Nội
 

@@ -13,7 +13,7 @@ from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase, Template, a_template
 from tests.world.stalls import PayableStall, a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SECOND = DAY + ONE_DAY
 # What an owner of the database does to the second of three closed days → the first wrong day, and a

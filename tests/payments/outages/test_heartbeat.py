@@ -17,7 +17,7 @@ from tests.world.databases import open_database_at
 from tests.world.hubs import running_hub
 from tests.world.outages import let_hubs_be_silent
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 NOW = datetime(2026, 11, 29, 3, 0, tzinfo=UTC)
 LONG = timedelta(minutes=45)

@@ -35,7 +35,7 @@ from tests.world.polling import a_polled_endpoint
 from tests.world.reads import count_rows, list_breaks, list_events, read_status
 from tests.world.stalls import PayableStall, a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PAID_EVERY = timedelta(seconds=40)
 

@@ -22,7 +22,7 @@ from tests.world.polling import a_polled_endpoint
 from tests.world.stalls import PayableStall, a_payable_stall
 from worker.jobs import purge_expired
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 URL = "http://127.0.0.1:9"  # nobody answers there
 REFUSE = (

@@ -27,7 +27,7 @@ from tests.world.receivers import a_receiver
 from tests.world.sandboxes import a_sandbox
 from tests.world.stalls import PayableStall, a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 TOKEN, CLIENT = "t0ken-of-the-test", "shop-of-the-test"
 

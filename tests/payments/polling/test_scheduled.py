@@ -39,7 +39,7 @@ from tests.world.polling import a_polled_endpoint
 from tests.world.reads import count_rows, read_status
 from tests.world.stalls import PayableStall, a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 EVERY = timedelta(minutes=15)
 NOON = datetime(2026, 11, 29, 5, 0, tzinfo=UTC)

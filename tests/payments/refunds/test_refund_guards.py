@@ -51,7 +51,7 @@ from tests.world.refunds import (
 )
 from tests.world.stalls import PayableStall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 OTHER = Actor(kind="staff", id=UUID(int=9), name="other")
 

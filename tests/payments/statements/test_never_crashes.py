@@ -28,6 +28,8 @@ from tests.world.statements import (
     read,
 )
 
+pytestmark = pytest.mark.slow
+
 FILES = [content for _, content in each_format(PLAIN)]
 SHEET = "xl/worksheets/sheet1.xml"
 

@@ -20,6 +20,8 @@ from payments.statements.reading.pdf import read_pdf
 from payments.statements.reading.types import Place, RowFault
 from tests.world.sandbox_statements import a_file, a_statement, read_all
 
+pytestmark = pytest.mark.slow
+
 HEADING = {40: "Date", 110: "Doc no", 250: "Description", 430: "Debit", 500: "Credit"}
 Row = tuple[int, dict[int, str]]  # height above the page's lower edge; texts by where they begin
 

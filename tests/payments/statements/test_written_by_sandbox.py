@@ -14,6 +14,8 @@ from sandbox.statements.statement import Statement
 from sandbox.statements.wording import without_marks
 from tests.world.sandbox_statements import ACCOUNT, a_file, a_statement, read_all
 
+pytestmark = pytest.mark.slow
+
 WRITTEN = [
     (name, encoding)
     for name, form in FORMATS.items()

@@ -18,7 +18,7 @@ from payments.webhooks.rules import ANSWER_BYTES_MAX, BODY_BYTES_MAX, Answer, Fa
 from tests.world.certificates import Certificate, a_certificate
 from tests.world.servers import a_server, answering, drip
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 class Names:

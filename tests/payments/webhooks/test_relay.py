@@ -21,7 +21,7 @@ from tests.world.constants import MANAGER
 from tests.world.stalls import PayableStall, a_payable_stall
 from tests.world.webhooks import a_webhook_endpoint, an_event, events_happen, read_deliveries
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 URL = "http://127.0.0.1:9/hook"
 
 

@@ -16,7 +16,7 @@ from tests.world.constants import MANAGER
 from tests.world.stalls import PayableStall
 from tests.world.webhooks import MadeEndpoint, a_webhook_endpoint, events_happen
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 URL = "http://127.0.0.1:9/hook"
 
 

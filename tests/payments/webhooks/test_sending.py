@@ -31,7 +31,7 @@ from tests.world.webhooks import (
     read_deliveries,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture

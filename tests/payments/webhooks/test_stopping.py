@@ -28,7 +28,7 @@ from tests.world.webhooks import (
     read_deliveries,
 )
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 @pytest.fixture
