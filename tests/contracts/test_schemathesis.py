@@ -21,7 +21,7 @@ SEED = 20_261_120
 PHASES = [
     pytest.param("examples,fuzzing", 2, 110, marks=pytest.mark.timeout(170)),
     pytest.param(
-        "examples,coverage,fuzzing", 4, 600, marks=[pytest.mark.drill, pytest.mark.timeout(660)]
+        "examples,coverage,fuzzing", 3, 900, marks=[pytest.mark.drill, pytest.mark.timeout(960)]
     ),
 ]
 # What is left out, and why.

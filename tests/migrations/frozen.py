@@ -16,6 +16,7 @@ WITHOUT_VALUES: Final[dict[str, str]] = {
     "movements.request": "an entry has it only while it waits for an exit that is not applied",
     "movements.try_at": "nothing had to give way to another transaction",
     "parking_areas.closed_at": "no route closes an area yet",
+    "outages.closed_at": "its outage is caught up with by all but one account",
     "reference_blocks.virtual_account": "its lot is paid into an account of its own",
     "staff.lost_elsewhere_at": "it is emptied when all organisations have handled the loss",
     "statements.mapping": "no route takes the columns of a file by hand yet",

@@ -49,9 +49,16 @@ async def refunds(city: City, held: Place, own: Place) -> None:
     await city.ask(office.approver, "POST", f"{path}/reject", {"reason": "Khách đã nhận hàng"})
     path = await request(city, office.finance, 4_000, payment_id=paid)
     await enter_account(city, office.finance, path)
-    await city.ask(office.approver, "POST", f"{path}/approve", {"words": "Đúng là trả thừa"})
+    await approve(city, office.approver, path, words="Đúng là trả thừa")
     await city.ask(office.finance, "POST", f"{path}/instruct")
     await city.ask(office.finance, "POST", f"{path}/not-done", {"reason": "Ngân hàng từ chối"})
+
+
+async def approve(city: City, approver: httpx.AsyncClient, path: str, **said: str) -> None:
+    """Approve a refund to the account that the approver sees."""
+    seen = await city.ask(approver, "GET", path)
+    body = {**said, "destination_hash": seen["destination_hash"]}
+    await city.ask(approver, "POST", f"{path}/approve", body)
 
 
 async def returned_by_file(city: City, place: Place, credit_id: str) -> None:
@@ -59,7 +66,7 @@ async def returned_by_file(city: City, place: Place, credit_id: str) -> None:
     office = place.office
     path = await request(city, office.finance, 5_000, credit_id=credit_id)
     await enter_account(city, office.finance, path)
-    await city.ask(office.approver, "POST", f"{path}/approve", {})
+    await approve(city, office.approver, path)
     file = {
         "id": str(new_id()),
         "receiving_account_id": place.account_id,
@@ -91,7 +98,7 @@ async def decided_alone(city: City) -> None:
         await change_person(city, one, is_disabled=True)
     paid = await payment_of(city, place, bill)
     path = await request(city, city.admin, 2_000, payment_id=paid)
-    await city.ask(city.admin, "POST", f"{path}/approve", {"password": PASSWORD})
+    await approve(city, city.admin, path, password=PASSWORD)
     await change_person(city, second, is_disabled=False)
     await city.ask(await city.hub.browser("boss2"), "POST", f"{path}/review")
 
