@@ -116,6 +116,7 @@ def test_the_word_alone_is_refused_as_it_says_nothing(
     assert "goes with --to" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_is_said_to_be_dropped_is_what_is_dropped(fresh_database: FreshDatabase) -> None:
     """A downgrade that drops by other means than Alembic's own would be red here."""
     revisions = ["base", *migrate.list_revisions()]

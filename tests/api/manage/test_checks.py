@@ -12,7 +12,7 @@ from payments.invariants.rules import CheckRun, CheckStatus
 from tests.world.markets import Market
 from tests.world.pages import as_reader, let_in, text_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def keep_runs(database: Database, **unlike: CheckRun) -> None:

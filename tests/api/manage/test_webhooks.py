@@ -14,7 +14,7 @@ from tests.world.pages import let_in, submit, text_of
 from tests.world.receivers import a_receiver
 from tests.world.webhooks import a_webhook_endpoint, events_happen, one_worker
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PATH = "/manage/webhooks"
 FORM = {"url": "https://erp.example.vn/in", "description": "Kế toán", "events": ["bill.*"]}

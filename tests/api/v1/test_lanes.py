@@ -71,6 +71,7 @@ async def test_the_attendant_sees_what_became_of_the_barrier_within_six_seconds(
     assert read_carried_out(barrier) == [body["id"]]  # once
 
 
+@pytest.mark.slow
 async def test_a_lane_whose_controller_is_away_is_silent_and_opens_for_nobody_later(
     gate: Gate,
 ) -> None:

@@ -22,6 +22,7 @@ BAD = [
 ]
 
 
+@pytest.mark.slow
 async def test_no_address_takes_a_text_that_hides_or_turns(
     market: Market, subtests: pytest.Subtests
 ) -> None:

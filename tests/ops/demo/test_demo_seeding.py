@@ -117,6 +117,7 @@ def test_the_parking_sites_have_prices_phones_and_a_day_behind_them(
     assert find_violations(fresh_database.owner_url) == []
 
 
+@pytest.mark.slow
 def test_a_phone_that_was_revoked_is_followed_by_another(
     seed: Callable[[], list[str]], fresh_database: FreshDatabase
 ) -> None:

@@ -15,7 +15,7 @@ from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase
 from tests.world.stalls import PayableStall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 STEPS = 60
 SEEDS = [*range(2), *(pytest.param(seed, marks=pytest.mark.drill) for seed in range(2, 30))]

@@ -58,7 +58,7 @@ from tests.world.refunds import (
 from tests.world.serials import next_code
 from tests.world.stalls import PayableStall, a_payable_stall
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 async def test_a_part_is_requested_approved_instructed_and_returned(

@@ -65,6 +65,7 @@ async def test_a_request_that_a_revoked_device_holds_at_a_lane_is_refused_at_onc
     assert (refused.status_code, refused.json()["code"]) == (401, "device_revoked")
 
 
+@pytest.mark.slow
 async def test_another_phones_request_at_the_lane_is_held_on(
     gate: Gate, phone: EnrolledPhone
 ) -> None:
