@@ -1,6 +1,7 @@
 """Fixtures shared by all tests: a real PostgreSQL, a database per test, sessions per role."""
 
 import gc
+import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 
@@ -27,6 +28,8 @@ from tests.world.stalls import PayableStall, a_payable_stall
 # file that needs something else in it has its own fixture of this name.
 TEMPLATES = ("stall_template", "market_template", "gate_template")
 
+BROWSER_TIMEOUT_S = 300  # several browsers on two processors: one page may take half a minute
+
 # No test asserts a time: a shared machine may pause.
 settings.register_profile("unhurried", settings(), deadline=None)
 settings.load_profile("unhurried")
@@ -35,13 +38,18 @@ gc.set_threshold(20_000, 20)  # as ops/hub_process.py: collecting was a twelfth 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark whatever stands on PostgreSQL, and of its many cases those that are not for every day.
+    """Give browsers time; mark what stands on PostgreSQL, and which cases are not for every day.
 
-    With the first mark it can be run with another version. A database for each case is a fifth of
-    a second: --quick has two of a test's cases, the first and the last; the full run has them all.
+    With the mark `database` it can be run with another version. A database for each case is a fifth
+    of a second: --quick has two of a test's cases, the first and the last; the full run has them
+    all.
     """
     cases = defaultdict(list)
     for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.timeout(BROWSER_TIMEOUT_S))
+            # What is red once and green then is listed as RERUN, and still has to be looked into.
+            item.add_marker(pytest.mark.flaky(reruns=1 if "CI" in os.environ else 0))
         if "cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.database)
             if not item.get_closest_marker("slow"):

@@ -50,10 +50,12 @@ def keep_entries(page: Page, *plates: str) -> None:
     """Let vehicles in without a network; the browser's own sync would come at any moment."""
     page.evaluate("() => { SyncManager.prototype.register = async () => {}; }")
     go_offline(page)
-    for plate in plates:
+    for count, plate in enumerate(plates, start=1):
         type_plate(page, plate)
         page.get_by_role("button", name="Cho vào").click()
         expect(page.locator("[data-strip]")).to_contain_text("Đã lưu trên máy, chưa gửi")
+        # The strip may still be the last vehicle's.
+        wait_for_yes(page, f"async () => (await gate.queue.unsent()) === {count}")
 
 
 def plates_of(city: RunningCity, place: StaffedLot) -> list[str]:

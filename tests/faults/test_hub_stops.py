@@ -18,6 +18,7 @@ import pytest
 from tests.world.databases import FreshDatabase
 
 pytestmark = pytest.mark.faults
+STOPS_WITHIN_S = 30  # half of what uvicorn waits for open requests, below
 
 SERVE = """
 import sys, uvicorn
@@ -38,7 +39,7 @@ async def hold(request: Request):
         print("held", flush=True)
         await event.wait()
     return {}
-uvicorn.run(app, port=int(sys.argv[1]), proxy_headers=False, timeout_graceful_shutdown=20)
+uvicorn.run(app, port=int(sys.argv[1]), proxy_headers=False, timeout_graceful_shutdown=60)
 """
 
 
@@ -77,19 +78,21 @@ def test_open_screens_do_not_keep_a_hub_from_stopping(
     with serving(fresh_database) as (process, url), httpx.stream("GET", f"{url}/live") as screen:
         lines = screen.iter_lines()
         assert next(lines).startswith("retry:")
-        started = time.monotonic()
         process.send_signal(how)
         rest = list(lines)
 
-        process.wait(timeout=10)
-        assert time.monotonic() - started < 5
+        process.wait(timeout=STOPS_WITHIN_S)
         told = {line.removeprefix("event: ") for line in rest if line.startswith("event: ")}
         assert told <= {"hello", "caught-up", "tick"}
-    with psycopg.connect(fresh_database.owner_url) as owner:
-        left = owner.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND usename = 'phopay_app'"
-        ).fetchone()
+    with psycopg.connect(fresh_database.owner_url, autocommit=True) as owner:
+        for _ in range(100):  # a server's process ends a moment after its client
+            left = owner.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND usename = 'phopay_app'"
+            ).fetchone()
+            if left == (0,):
+                break
+            time.sleep(0.1)
     assert left == (0,)
 
 
@@ -97,14 +100,12 @@ def test_a_barrier_that_waits_for_a_command_does_not_keep_a_hub_from_stopping(
     fresh_database: FreshDatabase,
 ) -> None:
     with serving(fresh_database) as (process, url), ThreadPoolExecutor(1) as barrier:
-        held = barrier.submit(httpx.get, f"{url}/held", timeout=30)
+        held = barrier.submit(httpx.get, f"{url}/held", timeout=60)
         assert process.stdout is not None
         for line in process.stdout:  # until it waits
             if line == b"held\n":
                 break
-        started = time.monotonic()
         process.send_signal(signal.SIGTERM)
 
         assert held.result().status_code == 200
-        process.wait(timeout=30)
-        assert time.monotonic() - started < 5
+        process.wait(timeout=STOPS_WITHIN_S)
