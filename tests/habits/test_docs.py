@@ -41,6 +41,7 @@ BY_NAME = {
     "import-linter": "a command",
     "lxml-stubs": "types only",
     "mypy": "a command",
+    "pytest-rerunfailures": "a plugin",
     "pytest-timeout": "a plugin",
     "pytest-xdist": "a plugin",
     "python-multipart": "Starlette's forms",
