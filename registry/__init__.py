@@ -27,6 +27,7 @@ from parking.shifts.queries import find_shift_at
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
 from payments.payees.queries import find_payee_ids
+from payments.reconciliation import jobs as reconciliation_jobs
 from payments.statements import jobs as statement_jobs
 from payments.statements import rules as statement_rules
 
@@ -63,6 +64,7 @@ REGISTRY: Final = Registry(
             statement_rules.READ: statement_jobs.make_reader,
             statement_rules.WRITE: statement_jobs.make_writer,
             statement_rules.PURGE: statement_jobs.make_purger,
+            statement_rules.MATCH: reconciliation_jobs.make_matcher,
         }
     ),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +20,15 @@ from payments.ledger.rules import (
     takings,
     toll_receivable,
     unapplied,
+)
+
+# Of each receiving account that statements come of.
+OF_STATEMENTS: Final = (
+    AccountCode.BANK,
+    AccountCode.BANK_CHARGES,
+    AccountCode.INTEREST,
+    AccountCode.NOT_THE_HUBS,
+    AccountCode.REFUNDS_IN_TRANSIT,
 )
 
 
@@ -59,6 +69,15 @@ async def open_refund_accounts(
 ) -> None:
     """Open what refunds from a receiving account post to. Safe to repeat."""
     keys = [refunds_in_transit(receiving_account_id)]
+    await queries.insert_accounts_once(session, org_id, keys, now=now)
+
+
+async def open_statement_accounts(
+    session: AsyncSession, org_id: UUID, receiving_account_id: UUID, *, now: datetime
+) -> None:
+    """Open what lines of a receiving account's statements post to. Safe to repeat."""
+    keys = [AccountKey(code=code, subject_id=receiving_account_id) for code in OF_STATEMENTS]
+    keys.append(AccountKey(code=AccountCode.OWN_TRANSFERS, subject_id=org_id))
     await queries.insert_accounts_once(session, org_id, keys, now=now)
 
 

@@ -36,7 +36,7 @@ DAMAGES = {
     "a posting is lost": (
         "DELETE FROM postings WHERE id = (SELECT min(id::text)::uuid FROM postings)",
         {
-            "bank_clearing_equals_reported_credits",
+            "bank_clearing_equals_unproved_credits",
             "a_credit_posts_once",
             "a_payment_posts_once",
             "balances_follow_from_explanations",
@@ -45,7 +45,7 @@ DAMAGES = {
     "a posting is one dong too high": (
         "UPDATE postings SET amount_vnd = amount_vnd + 1 WHERE debit_code = 'bank_clearing'",
         {
-            "bank_clearing_equals_reported_credits",
+            "bank_clearing_equals_unproved_credits",
             "a_credit_posts_once",
             "a_payment_posts_once",
             "balances_follow_from_explanations",
@@ -119,7 +119,7 @@ DAMAGES = {
             " 'provider_transaction_id', 'lost'))).* FROM bank_transactions c LIMIT 1"
         ),
         {
-            "bank_clearing_equals_reported_credits",
+            "bank_clearing_equals_unproved_credits",
             "one_explanation_in_force",
             "a_credit_posts_once",
         },
@@ -132,7 +132,7 @@ DAMAGES = {
         "UPDATE bank_transactions SET direction = 'out'",
         {
             "one_explanation_in_force",
-            "bank_clearing_equals_reported_credits",
+            "bank_clearing_equals_unproved_credits",
             "a_credit_posts_once",
         },
     ),
@@ -394,7 +394,7 @@ async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_c
     bounds = ("SET LOCAL statement_timeout = 100", *payments.invariants.queries.BOUNDS[1:])
     monkeypatch.setattr(payments.invariants.queries, "BOUNDS", bounds)
     slow = "SELECT CAST(NULL AS uuid) AS org_id, 1 AS one FROM pg_sleep(5)"
-    monkeypatch.setitem(CHECKS, "bank_clearing_equals_reported_credits", slow)
+    monkeypatch.setitem(CHECKS, "bank_clearing_equals_unproved_credits", slow)
     damage(fresh_database, "UPDATE bills SET paid_at = NULL WHERE status = 'over_paid'")
 
     assert await check_invariants(databases, now=NOON) == 1
@@ -402,4 +402,4 @@ async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_c
     assert "books_disagree" in await list_breaks(databases.app, stall)
     told = capsys.readouterr().out
     assert "invariant.not_checked" in told
-    assert "bank_clearing_equals_reported_credits" in told
+    assert "bank_clearing_equals_unproved_credits" in told
