@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +14,13 @@ from core.ids import new_id
 from core.tenancy import open_org_transaction
 from payments.credits.queries import list_org_codes
 from payments.ledger import service as ledger
+from payments.ledger.rules import AccountCode, AccountKey
 from payments.reconciliation import matching
 from tests.world.constants import NOON
+from tests.world.notices import process_waiting, sepay_body, store_notices
 from tests.world.stalls import PayableStall
 
 TODAY = hanoi_day(NOON)
-BANK_OPENING_VND = 1_000_000
 
 INSERT_STATEMENT = text("""
     INSERT INTO statements (
@@ -143,3 +144,26 @@ async def read_rules(
     """Return by which rule each line is explained; None: it is open."""
     proofs = await read_proofs(database, stall)
     return [proofs[one][0] if one in proofs else None for one in line_ids]
+
+
+async def receive(
+    database: Database,
+    stall: PayableStall,
+    *,
+    amount_vnd: int = 20_000,
+    memo: str = "NGUYEN VAN A chuyen tien",
+    days_before: int = 0,
+    **facts: Any,
+) -> None:
+    """Let a callback report money, and process it."""
+    occurred_at = NOON - timedelta(days=days_before)
+    body = sepay_body(stall, amount_vnd=amount_vnd, memo=memo, occurred_at=occurred_at, **facts)
+    await store_notices(database, stall, body)
+    await process_waiting(database, stall)
+
+
+async def read_bank(database: Database, stall: PayableStall) -> int:
+    """Return what the books say is on the stall's account, in đồng."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        key = AccountKey(code=AccountCode.BANK, subject_id=stall.account_id)
+        return -await ledger.read_balance(session, stall.org.id, key)

@@ -3,17 +3,27 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.bills.references import make_reference
-from payments.ledger import service as ledger
-from payments.ledger.rules import AccountCode, AccountKey
+from payments.credits.assigning import confirm_for_bill
+from payments.credits.models import BankTransaction
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
-from tests.world.constants import NOON
+from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
-from tests.world.lines import TODAY, Line, add_lines, match, read_proofs, read_rules
+from tests.world.lines import (
+    TODAY,
+    Line,
+    add_lines,
+    match,
+    read_bank,
+    read_proofs,
+    read_rules,
+    receive,
+)
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
 from tests.world.reads import read_ledger
 from tests.world.stalls import PayableStall
@@ -21,29 +31,6 @@ from tests.world.stalls import PayableStall
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 FT = "FT26324000123"
-
-
-async def receive(
-    database: Database,
-    stall: PayableStall,
-    *,
-    amount_vnd: int = 20_000,
-    memo: str = "NGUYEN VAN A chuyen tien",
-    days_before: int = 0,
-    **facts: object,
-) -> None:
-    """Let a callback report money, and process it."""
-    occurred_at = NOON - timedelta(days=days_before)
-    body = sepay_body(stall, amount_vnd=amount_vnd, memo=memo, occurred_at=occurred_at, **facts)  # type: ignore[arg-type]
-    await store_notices(database, stall, body)
-    await process_waiting(database, stall)
-
-
-async def read_bank(database: Database, stall: PayableStall) -> int:
-    """Return what the books say is on the stall's account, in đồng."""
-    async with open_org_transaction(database, stall.org.id) as session:
-        key = AccountKey(code=AccountCode.BANK, subject_id=stall.account_id)
-        return -await ledger.read_balance(session, stall.org.id, key)
 
 
 async def test_a_line_with_the_bank_reference_of_a_credit_takes_it_out_of_bank_clearing(
@@ -156,30 +143,21 @@ async def test_a_credit_that_a_person_gave_to_a_bill_is_not_what_another_line_na
 ) -> None:
     bill = await a_bill(app_database, stall)
     await receive(app_database, stall, memo="khong ghi gi")
-    await take_for(app_database, stall, bill.reference)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        credit_id = (await session.execute(text("SELECT id FROM bank_transactions"))).scalar_one()
+        await confirm_for_bill(
+            session,
+            stall.org.id,
+            credit_id,
+            bill_id=bill.id,
+            payee_id=stall.payee_id,
+            actor=VENDOR,
+            now=NOON,
+        )
 
     await add_lines(app_database, stall, Line(memo=f"{bill.reference} ck"))
 
     assert await match(app_database, stall) == 0
-
-
-async def take_for(database: Database, stall: PayableStall, reference: str) -> None:
-    """Let the match in force say that its credit is for a bill that it did not name."""
-    from sqlalchemy import text  # noqa: PLC0415
-
-    async with open_org_transaction(database, stall.org.id) as session:
-        done = await session.execute(
-            text(
-                "INSERT INTO matches (org_id, id, credit_id, bill_id, payee_id, rule, verdict,"
-                " named, reason, reason_facts, applied_vnd, is_late, matched_at)"
-                " SELECT m.org_id, gen_random_uuid(), m.credit_id, b.id, b.payee_id, 'confirmed',"
-                " 'settle', NULL, 'bill_confirmed', '{}', 0, false, now()"
-                " FROM matches m JOIN bills b ON b.org_id = m.org_id AND b.reference = :reference"
-                " WHERE m.reversed_at IS NOT NULL"
-            ),
-            {"reference": reference},
-        )
-        assert done is not None
 
 
 async def test_two_identical_lines_are_two_credits(
@@ -212,8 +190,6 @@ async def test_a_line_of_another_day_leaves_the_credit_to_the_line_of_its_day(
 
     _, (proof,) = (await read_proofs(app_database, stall))[line]
     async with open_org_transaction(app_database, stall.org.id) as session:
-        from payments.credits.models import BankTransaction  # noqa: PLC0415
-
         credit = await session.get(BankTransaction, (stall.org.id, proof["credit_id"]))
     assert credit is not None
     assert credit.occurred_at == NOON
