@@ -173,14 +173,14 @@ def write_world(
         for statement in FILL.values():
             _run(owner, statement, facts)
         _run(owner, INSERT_STATEMENT, facts)
-        row = owner.execute(COUNT_TRUE).fetchone()
-        assert row is not None
+        found = owner.execute(COUNT_TRUE).fetchone()
+        assert found is not None
     with psycopg.connect(superuser_url, autocommit=True) as after:
         after.execute(
             "VACUUM ANALYZE bills, bank_transactions, matches, postings, staged_lines, statements"
         )
         after.execute("CHECKPOINT")
-    return statement_id, int(row[0])
+    return statement_id, int(found[0])
 
 
 def _run(owner: "psycopg.Connection[Any]", statement: str, facts: dict[str, Any]) -> None:

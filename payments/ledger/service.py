@@ -90,6 +90,26 @@ async def post(
         await queries.insert_postings(session, org_id, postings, now=now)
 
 
+async def post_alike(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    debit: AccountKey,
+    credit: AccountKey,
+    cause_kind: str,
+    rows: Sequence[tuple[UUID, int, datetime, UUID | None]],
+    now: datetime,
+) -> None:
+    """Write many postings between two accounts, each the first step of a cause of its own.
+
+    Args:
+        rows: cause, đồng above zero, when it moved, and the credit whose bank clearing it is.
+    """
+    assert all(amount_vnd > 0 for _, amount_vnd, _, _ in rows)
+    if rows:
+        await queries.insert_alike(session, org_id, debit, credit, cause_kind, rows, now=now)
+
+
 async def read_balance(
     session: AsyncSession, org_id: UUID, key: AccountKey, *, at: datetime | None = None
 ) -> int:

@@ -20,17 +20,21 @@ from core.ids import new_id
 from core.reasons import Reason
 from payments.bills.references import NextSerials
 from payments.ledger import service as ledger
-from payments.ledger.rules import AccountCode, AccountKey, NewPosting
+from payments.ledger.rules import AccountCode, AccountKey
 from payments.providers import PROVIDERS
 from payments.reconciliation import queries
 from payments.reconciliation.reasons import REASONS
 from payments.reconciliation.rules import (
-    BY_FIELDS,
+    BY_BANK_REFERENCE,
+    BY_BILL,
+    BY_PROVIDER_ID,
     BY_WORDS,
+    CASCADE,
     COUNTER_ACCOUNTS,
     OpenLine,
     Pairing,
     ProofRule,
+    UnprovedCredit,
     list_keys,
     pair_lines,
     read_line,
@@ -91,24 +95,37 @@ async def find_pairings(
     session: AsyncSession, org_id: UUID, account_id: UUID, lines: Sequence[OpenLine]
 ) -> list[Pairing]:
     """Find which credits explain lines, without writing anything."""
+    pairings: list[Pairing] = []
+    left = lines
+    for rules in CASCADE:
+        if rules == BY_WORDS:
+            left = [read_words(line) for line in left]
+        taken = {credit.id for one in pairings for credit in one.credits}
+        found = await _find_credits(session, org_id, account_id, left, rules)
+        pairings += pair_lines(left, [one for one in found if one.id not in taken], rules)
+        explained = {one.line.id for one in pairings}
+        left = [line for line in left if line.id not in explained]
+    return pairings
+
+
+async def _find_credits(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    lines: Sequence[OpenLine],
+    rules: Sequence[ProofRule],
+) -> list[UnprovedCredit]:
+    """Find the unproved credits that some rules can find for lines."""
     rows: list[tuple[Any, ...]] = []
-    if keys := list_keys(lines, ProofRule.PROVIDER_LINE):
+    if keys := list_keys(lines, *BY_PROVIDER_ID.intersection(rules)):
         rows += await queries.find_by_provider_id(
             session, org_id, account_id, keys, lines, providers=list(PROVIDERS)
         )
-    if keys := list_keys(lines, ProofRule.BANK_REFERENCE):
+    if keys := list_keys(lines, *BY_BANK_REFERENCE.intersection(rules)):
         rows += await queries.find_by_bank_reference(session, org_id, account_id, keys, lines)
-    if keys := list_keys(lines, ProofRule.BILL_EXACT, ProofRule.BILL_NORMALISED):
+    if keys := list_keys(lines, *BY_BILL.intersection(rules)):
         rows += await queries.find_by_bill(session, org_id, account_id, keys, lines)
-    pairings = pair_lines(lines, queries.as_credits(rows), BY_FIELDS)
-    explained = {one.line.id for one in pairings}
-    taken = {credit.id for one in pairings for credit in one.credits}
-    left = [read_words(line) for line in lines if line.id not in explained]
-    if keys := list_keys(left, *BY_WORDS):
-        rows = await queries.find_by_bank_reference(session, org_id, account_id, keys, left)
-        free = [one for one in queries.as_credits(rows) if one.id not in taken]
-        pairings += pair_lines(left, free, BY_WORDS)
-    return pairings
+    return queries.as_credits(rows)
 
 
 async def match_refund(
@@ -188,8 +205,7 @@ async def prove(
     """Write proofs of an account's lines and post them. The caller has locked the account."""
     if proofs:
         await queries.write_proofs(session, org_id, proofs, now=now)
-        postings = [_post(org_id, account_id, one, is_reversal=False) for one in proofs]
-        await ledger.post(session, org_id, postings, now=now)
+        await _post(session, org_id, account_id, proofs, is_reversal=False, now=now)
 
 
 async def unprove(
@@ -203,8 +219,7 @@ async def unprove(
 ) -> None:
     """Take all proofs of lines back, and post the other way round."""
     await queries.reverse_proofs(session, org_id, proofs, by=by, now=now)
-    postings = [_post(org_id, account_id, one, is_reversal=True) for one in proofs]
-    await ledger.post(session, org_id, postings, now=now)
+    await _post(session, org_id, account_id, proofs, is_reversal=True, now=now)
 
 
 def _read(row: tuple[Any, ...], codes: NextSerials) -> OpenLine:
@@ -256,21 +271,32 @@ async def _confirm(
     return True
 
 
-def _post(
-    org_id: UUID, account_id: UUID, proof: NewProof | ProofInForce, *, is_reversal: bool
-) -> NewPosting:
+async def _post(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    proofs: Sequence[NewProof | ProofInForce],
+    *,
+    is_reversal: bool,
+    now: datetime,
+) -> None:
+    """Post what proofs move between the bank and what stands against it, or the other way round."""
+    alike: dict[tuple[Explanation, str], list[NewProof | ProofInForce]] = {}
+    for proof in proofs:
+        alike.setdefault((proof.explanation, proof.direction), []).append(proof)
     bank = AccountKey(code=AccountCode.BANK, subject_id=account_id)
-    code = COUNTER_ACCOUNTS[proof.explanation]
-    is_of_org = code is AccountCode.OWN_TRANSFERS
-    other = AccountKey(code=code, subject_id=org_id if is_of_org else account_id)
-    is_in = (proof.direction == "in") is not is_reversal
-    return NewPosting(
-        debit=bank if is_in else other,
-        credit=other if is_in else bank,
-        amount_vnd=proof.amount_vnd,
-        cause_kind="proof_reversal" if is_reversal else "proof",
-        cause_id=proof.id,
-        step=0,
-        effective_at=day_bounds(proof.booked_on)[0],
-        item_id=proof.credit_id,
-    )
+    for (explanation, direction), group in alike.items():
+        code = COUNTER_ACCOUNTS[explanation]
+        subject_id = org_id if code is AccountCode.OWN_TRANSFERS else account_id
+        other = AccountKey(code=code, subject_id=subject_id)
+        is_in = (direction == "in") is not is_reversal
+        began = {day: day_bounds(day)[0] for day in {one.booked_on for one in group}}
+        await ledger.post_alike(
+            session,
+            org_id,
+            debit=bank if is_in else other,
+            credit=other if is_in else bank,
+            cause_kind="proof_reversal" if is_reversal else "proof",
+            rows=[(one.id, one.amount_vnd, began[one.booked_on], one.credit_id) for one in group],
+            now=now,
+        )

@@ -55,15 +55,23 @@ SCORES_BPS: Final[Mapping[ProofRule, int]] = {
     ProofRule.REFUND_CODE: 9_800,
     ProofRule.REFUND_REFERENCE: 9_900,
 }
-# Tried together, then what is left by the words of its memo, which are more to look up.
-BY_FIELDS: Final = (
-    ProofRule.PROVIDER_LINE,
-    ProofRule.BANK_REFERENCE,
-    ProofRule.BILL_EXACT,
-    ProofRule.BILL_NORMALISED,
-    ProofRule.BANK_REFERENCE_SUM,
-)
+# Tried step by step: what a step leaves is looked up by the next one's keys. A step tries its rules
+# in their order.
 BY_WORDS: Final = (ProofRule.MEMO_BANK_REFERENCE,)
+CASCADE: Final = (
+    (ProofRule.PROVIDER_LINE, ProofRule.BANK_REFERENCE),
+    (ProofRule.BILL_EXACT, ProofRule.BILL_NORMALISED, ProofRule.BANK_REFERENCE_SUM),
+    BY_WORDS,
+)
+BY_PROVIDER_ID: Final = frozenset({ProofRule.PROVIDER_LINE})
+BY_BANK_REFERENCE: Final = frozenset(
+    {
+        ProofRule.BANK_REFERENCE,
+        ProofRule.BANK_REFERENCE_SUM,
+        ProofRule.MEMO_BANK_REFERENCE,
+    }
+)
+BY_BILL: Final = frozenset({ProofRule.BILL_EXACT, ProofRule.BILL_NORMALISED})
 
 # Of the account's own (or the organisation's) ledger, what stands against its bank.
 COUNTER_ACCOUNTS: Final[Mapping[Explanation, AccountCode]] = {
