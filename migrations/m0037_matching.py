@@ -20,12 +20,15 @@ TABLES = ("proofs", "account_matching")
 EXPLANATIONS = (
     "'credit', 'refund', 'refund_back', 'bank_charge', 'interest', 'own_transfer', 'not_the_hubs'"
 )
+INSTANT = sa.DateTime(timezone=True)
 LINE_DAY = ["org_id", "receiving_account_id", "booked_on"]
 
 
 def upgrade() -> None:
     """Make the tables, their border, and what each role may do; let a line say its explanation."""
     op.add_column("statement_lines", sa.Column("explanation", sa.String(), nullable=True))
+    op.add_column("statement_lines", sa.Column("listed_at", INSTANT, nullable=True))
+    op.add_column("statement_days", sa.Column("listed_at", INSTANT, nullable=True))
     op.create_check_constraint(
         op.f("ck_statement_lines_explanation_known"),
         "statement_lines",
@@ -66,9 +69,9 @@ def upgrade() -> None:
         sa.Column("reason_facts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("next_best", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("proved_by", sa.Uuid(), nullable=True),
-        sa.Column("proved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("proved_at", INSTANT, nullable=False),
         sa.Column("reversed_by", sa.Uuid(), nullable=True),
-        sa.Column("reversed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reversed_at", INSTANT, nullable=True),
         sa.CheckConstraint("amount_vnd > 0", name=op.f("ck_proofs_amount_positive")),
         sa.CheckConstraint(
             f"explanation IN ({EXPLANATIONS})", name=op.f("ck_proofs_explanation_known")
@@ -118,7 +121,7 @@ def upgrade() -> None:
         "account_matching",
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("receiving_account_id", sa.Uuid(), nullable=False),
-        sa.Column("matched_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("matched_at", INSTANT, nullable=True),
         sa.ForeignKeyConstraint(
             ["org_id", "receiving_account_id"],
             ["receiving_accounts.org_id", "receiving_accounts.id"],
@@ -137,7 +140,8 @@ def upgrade() -> None:
         op.execute(f"CREATE POLICY all_rows ON {table} TO phopay_worker USING (true)")
     op.execute("GRANT UPDATE (reversed_by, reversed_at) ON proofs TO phopay_app")
     op.execute("GRANT UPDATE (matched_at) ON account_matching TO phopay_app")
-    op.execute("GRANT UPDATE (explanation) ON statement_lines TO phopay_app")
+    op.execute("GRANT UPDATE (explanation, listed_at) ON statement_lines TO phopay_app")
+    op.execute("GRANT UPDATE (listed_at) ON statement_days TO phopay_app")
 
 
 def downgrade() -> None:
@@ -158,5 +162,7 @@ def downgrade() -> None:
     )
     op.drop_constraint(op.f("ck_statement_lines_explained_whole"), "statement_lines")
     op.drop_constraint(op.f("ck_statement_lines_explanation_known"), "statement_lines")
+    op.drop_column("statement_days", "listed_at")
+    op.drop_column("statement_lines", "listed_at")
     op.drop_column("statement_lines", "explanation")
     op.execute("UPDATE statement_lines SET open_vnd = amount_vnd WHERE open_vnd = 0")

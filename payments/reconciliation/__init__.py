@@ -1,1 +1,1 @@
-"""What the lines of statements are explained by: credits, refunds, and what people say."""
+"""Explanations of statement lines: by credits, by refunds, and by what people say."""

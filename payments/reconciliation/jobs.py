@@ -1,10 +1,10 @@
-"""The jobs of reconciliation: an account's open lines are matched, when and again when it is due.
+"""The jobs of reconciliation: an account's open lines are matched, and again when that is due.
 
-A job commits chunk by chunk. What it explained is open no more, so another attempt goes on where a
-dead worker stopped.
+A job commits chunk by chunk. What it explained is no longer open, so that another attempt goes on
+where a dead worker stopped.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,15 +14,13 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.clock import read_clock
 from core.db import Database
 from core.jobs.attempts import Handler, JobAttempt
 from core.jobs.periodic import JobDatabases, PeriodicJob
 from core.jobs.service import queue_job
 from core.tenancy import open_org_transaction
 from payments.credits.queries import list_org_codes
-from payments.ledger import service as ledger
-from payments.reconciliation import matching, queries
+from payments.reconciliation import aging, matching, queries
 from payments.reconciliation.types import LineKey
 from payments.statements.rules import MATCH
 
@@ -65,15 +63,14 @@ async def queue_matching_of(session: AsyncSession, org_id: UUID, account_id: UUI
     return await queue_job(session, org_id, MATCH, arguments, key=str(account_id))
 
 
-def make_matcher(database: Database) -> Handler:
+def make_matcher(database: Database, *, read_clock: Callable[[], datetime]) -> Handler:
     """Make the handler of `reconciliation.match`: explains what of an account is open."""
 
     async def match(attempt: JobAttempt) -> None:
         org_id, account_id = attempt.org_id, UUID(attempt.arguments["account_id"])
         began = read_clock()
         async with _held(database, attempt) as session:
-            await ledger.open_statement_accounts(session, org_id, account_id, now=began)
-            await matching.release_same_money(session, org_id, account_id, now=began)
+            await matching.begin_run(session, org_id, account_id, now=began)
             codes = await list_org_codes(session, org_id)
         place, looked_at = matching.BEGIN, 0
         while True:
@@ -98,6 +95,8 @@ def make_matcher(database: Database) -> Handler:
                     session, org_id, account_id, after=place_out, now=read_clock()
                 )
         async with _held(database, attempt) as session:
+            await queries.lock_account(session, org_id, account_id)
+            await aging.ask(session, org_id, account_id, now=read_clock())
             await queries.set_matched(session, org_id, account_id, matched_at=began)
             await attempt.complete(session)
 

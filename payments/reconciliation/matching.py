@@ -1,7 +1,7 @@
 """Matching of an account's open lines with credits and refunds, chunk by chunk.
 
 Order of locks: the account's matching, bills, refunds, then the books. Each chunk is a transaction
-of its own; what is explained is open no more, so that a second run has nothing to do.
+of its own; what is explained is no longer open, so that a second run has nothing to do.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,6 +23,7 @@ from payments.ledger import service as ledger
 from payments.ledger.rules import AccountCode, AccountKey
 from payments.providers import PROVIDERS
 from payments.reconciliation import queries
+from payments.reconciliation.aging import close_answered
 from payments.reconciliation.reasons import REASONS
 from payments.reconciliation.rules import (
     BY_BANK_REFERENCE,
@@ -61,6 +62,17 @@ class ChunkDone:
     lines: int  # looked at
     proofs: int
     last: LineKey
+
+
+async def begin_run(
+    session: AsyncSession, org_id: UUID, account_id: UUID, *, now: datetime
+) -> None:
+    """Open the ledger's accounts; take proofs back whose credit is another one's money by now."""
+    await queries.lock_account(session, org_id, account_id)  # first, as everybody does
+    await ledger.open_statement_accounts(session, org_id, account_id, now=now)
+    if line_ids := await queries.find_same_money(session, org_id, account_id):
+        proofs = await queries.list_proofs(session, org_id, line_ids)
+        await unprove(session, org_id, account_id, proofs, by=None, now=now)
 
 
 async def match_credits(
@@ -158,7 +170,7 @@ async def match_refund(
                 explanation=Explanation.REFUND,
                 amount_vnd=amount_vnd,
                 rule=rule,
-                reason=Reason(REASONS[rule], {"key": key}),
+                reason=Reason(REASONS[rule], {"named": key}),
                 refund_id=refund.id,
             )
             await prove(session, org_id, account_id, [proof], now=now)
@@ -182,18 +194,6 @@ def find_refund(
     return None
 
 
-async def release_same_money(
-    session: AsyncSession, org_id: UUID, account_id: UUID, *, now: datetime
-) -> int:
-    """Take proofs back whose credit is another one's money by now; return how many lines."""
-    await queries.lock_account(session, org_id, account_id)
-    line_ids = await queries.find_same_money(session, org_id, account_id)
-    if line_ids:
-        proofs = await queries.list_proofs(session, org_id, line_ids)
-        await unprove(session, org_id, account_id, proofs, by=None, now=now)
-    return len(line_ids)
-
-
 async def prove(
     session: AsyncSession,
     org_id: UUID,
@@ -206,6 +206,7 @@ async def prove(
     if proofs:
         await queries.write_proofs(session, org_id, proofs, now=now)
         await _post(session, org_id, account_id, proofs, is_reversal=False, now=now)
+        await close_answered(session, org_id, proofs, now=now)
 
 
 async def unprove(
@@ -236,7 +237,7 @@ def _read(row: tuple[Any, ...], codes: NextSerials) -> OpenLine:
 
 
 def _prove(pairing: Pairing) -> Iterable[NewProof]:
-    facts: dict[str, Any] = {"key": pairing.key}
+    facts: dict[str, Any] = {"named": pairing.key}
     if pairing.rule is ProofRule.BANK_REFERENCE_SUM:
         facts["count"] = len(pairing.credits)
     reason = Reason(REASONS[pairing.rule], facts)

@@ -5,7 +5,7 @@ grows with what is open, not with what was ever explained.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -44,12 +44,15 @@ SET_MATCHED = text("""
     WHERE org_id = :org_id AND receiving_account_id = :account_id
 """)
 
+# What a person has opened again is for people.
 LIST_OPEN = text("""
     SELECT id, booked_on, amount_vnd, bank_reference, provider_line_id, memo
     FROM statement_lines
     WHERE org_id = :org_id AND receiving_account_id = :account_id AND open_vnd > 0
       AND open_vnd = amount_vnd AND direction = :direction AND NOT is_reversal
       AND (booked_on, id) > (:after_on, :after_id)
+      AND NOT EXISTS (SELECT FROM proofs p WHERE p.org_id = statement_lines.org_id
+                      AND p.line_id = statement_lines.id AND p.reversed_by IS NOT NULL)
     ORDER BY booked_on, id LIMIT :limit
 """)
 GET_LINES = text("""
@@ -345,6 +348,20 @@ async def reverse_proofs(
     await session.execute(REVERSE_PROOFS, values)
     line_ids = list(dict.fromkeys(one.line_id for one in proofs))
     await session.execute(OPEN_LINES, {"org_id": org_id, "ids": line_ids})
+
+
+async def find_unproved(
+    session: AsyncSession, org_id: UUID, account_id: UUID, credit_ids: Collection[UUID]
+) -> dict[UUID, int]:
+    """Return {credit: đồng} of those of an account that wait for their line."""
+    values = {
+        "org_id": org_id,
+        "account_id": account_id,
+        "ids": list(credit_ids),
+        "since": datetime(2000, 1, 1, tzinfo=UTC),  # a person may link money of any day
+        "until": datetime(3000, 1, 1, tzinfo=UTC),
+    }
+    return {row[0]: row[1] for row in await run(session, FIND_BY_ID, values)}
 
 
 async def find_same_money(session: AsyncSession, org_id: UUID, account_id: UUID) -> list[UUID]:

@@ -10,13 +10,13 @@ from payments.reconciliation.rules import ProofRule
 class ProofReason(StrEnum):
     """Why a line is what its proof says, with the facts that each code comes with."""
 
-    SAME_PROVIDER_LINE = "same_provider_line"  # key: the provider's own id
-    SAME_BANK_REFERENCE = "same_bank_reference"  # key: the bank's reference
-    SAME_BILL_REFERENCE = "same_bill_reference"  # key: our reference
-    SHARED_BANK_REFERENCE = "shared_bank_reference"  # key, count: of credits
-    BANK_REFERENCE_IN_MEMO = "bank_reference_in_memo"  # key
-    REFUND_CODE_IN_MEMO = "refund_code_in_memo"  # key: our code of the refund
-    REFUND_BANK_REFERENCE = "refund_bank_reference"  # key: the bank's reference
+    SAME_PROVIDER_LINE = "same_provider_line"  # named: the provider's own id
+    SAME_BANK_REFERENCE = "same_bank_reference"  # named: the bank's reference
+    SAME_BILL_REFERENCE = "same_bill_reference"  # named: our reference
+    SHARED_BANK_REFERENCE = "shared_bank_reference"  # named, count: of credits
+    BANK_REFERENCE_IN_MEMO = "bank_reference_in_memo"  # named
+    REFUND_CODE_IN_MEMO = "refund_code_in_memo"  # named: our code of the refund
+    REFUND_BANK_REFERENCE = "refund_bank_reference"  # named: the bank's reference
     EXPLAINED_BY = "explained_by"  # by, words: a person's
 
 

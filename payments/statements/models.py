@@ -117,6 +117,7 @@ class StatementDay(Base):
     in_vnd: Mapped[Vnd]
     out_vnd: Mapped[Vnd]
     closing_vnd: Mapped[Vnd | None]  # None: no balance is known
+    listed_at: Mapped[datetime | None]  # when people were asked about credits without a line: once
 
 
 class LineColumns:
@@ -184,3 +185,4 @@ class StatementLine(LineColumns, OrgRow):
     receiving_account_id: Mapped[UUID]
     open_vnd: Mapped[Vnd]
     explanation: Mapped[str | None]  # what its proofs are; None while something of it is open
+    listed_at: Mapped[datetime | None]  # when people were asked what it is: once

@@ -99,8 +99,7 @@ async def match(
     """Match all that is open of the stall's account, as the job does; return how many proofs."""
     org_id, account_id = stall.org.id, stall.account_id
     async with open_org_transaction(database, org_id) as session:
-        await ledger.open_statement_accounts(session, org_id, account_id, now=now)
-        await matching.release_same_money(session, org_id, account_id, now=now)
+        await matching.begin_run(session, org_id, account_id, now=now)
         codes = await list_org_codes(session, org_id)
     place, proofs = matching.BEGIN, 0
     while True:
@@ -153,13 +152,14 @@ async def receive(
     amount_vnd: int = 20_000,
     memo: str = "NGUYEN VAN A chuyen tien",
     days_before: int = 0,
+    now: datetime = NOON,
     **facts: Any,
 ) -> None:
     """Let a callback report money, and process it."""
-    occurred_at = NOON - timedelta(days=days_before)
+    occurred_at = now - timedelta(days=days_before)
     body = sepay_body(stall, amount_vnd=amount_vnd, memo=memo, occurred_at=occurred_at, **facts)
-    await store_notices(database, stall, body)
-    await process_waiting(database, stall)
+    await store_notices(database, stall, body, now=now)
+    await process_waiting(database, stall, now=now)
 
 
 async def read_bank(database: Database, stall: PayableStall) -> int:

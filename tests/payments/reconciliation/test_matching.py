@@ -47,7 +47,7 @@ async def test_a_line_with_the_bank_reference_of_a_credit_takes_it_out_of_bank_c
     assert (rule, proof["score_bps"], proof["reason_facts"]) == (
         "bank_reference",
         9_900,
-        {"key": FT},
+        {"named": FT},
     )
     assert (await read_ledger(app_database, stall))["clearing"] == 0
     assert await read_bank(app_database, stall) == 20_000

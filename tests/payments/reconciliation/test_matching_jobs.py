@@ -92,7 +92,7 @@ async def test_a_run_that_dies_between_chunks_is_gone_on_with(
 
     monkeypatch.setattr(matching, "match_credits", dies_once)
     job_id = await queued(app_database, stall)
-    async with running(worker_database, {MATCH: make_matcher(app_database)}):
+    async with running(worker_database, {MATCH: make_matcher(app_database, read_clock=read_clock)}):
         job = await ended(app_database, job_id, org_id=stall.org.id)
 
     assert (job.status, job.attempts) == ("done", 2)
@@ -123,7 +123,9 @@ async def test_a_run_is_queued_for_open_lines_when_credits_came_and_not_else(
 
     async def run() -> int:
         queued = await queue_matching(databases, now=read_clock())
-        async with running(worker_database, {MATCH: make_matcher(app_database)}):
+        async with running(
+            worker_database, {MATCH: make_matcher(app_database, read_clock=read_clock)}
+        ):
             async with open_org_transaction(app_database, stall.org.id) as session:
                 job_ids = (await session.execute(text("SELECT id FROM jobs"))).scalars().all()
             for job_id in job_ids:
