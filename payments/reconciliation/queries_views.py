@@ -1,6 +1,6 @@
 """SQL of the read models of lines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
@@ -60,6 +60,16 @@ LIST_SUGGESTIONS = text("""
 """)
 
 
+def write_list(filters: Sequence[str]) -> str:
+    """Write the list of an account's lines with some of FILTERS."""
+    return (
+        f"SELECT {_COLUMNS} FROM statement_lines l"  # noqa: S608 (our own names)
+        " WHERE l.org_id = :org_id AND l.receiving_account_id = :account_id"
+        + "".join(f" AND {FILTERS[name]}" for name in filters)
+        + " ORDER BY l.booked_on DESC, l.id DESC LIMIT :limit"
+    )
+
+
 async def list_lines(
     session: AsyncSession,
     org_id: UUID,
@@ -77,13 +87,7 @@ async def list_lines(
         "is_explained": is_open is False or None,
         "day": day,
     }
-    conditions = [FILTERS[name] for name, value in given.items() if value is not None]
-    query = text(
-        f"SELECT {_COLUMNS} FROM statement_lines l"  # noqa: S608 (our own names)
-        " WHERE l.org_id = :org_id AND l.receiving_account_id = :account_id"
-        + "".join(f" AND {one}" for one in conditions)
-        + " ORDER BY l.booked_on DESC, l.id DESC LIMIT :limit"
-    )
+    query = text(write_list([name for name, value in given.items() if value is not None]))
     values: dict[str, Any] = {"org_id": org_id, "account_id": account_id, "limit": limit}
     values |= {name: given[name] for name in ("before_id", "day") if given[name] is not None}
     return [dict(row) for row in (await session.execute(query, values)).mappings()]
