@@ -13,6 +13,7 @@ from ops.errors import CannotStart
 BENCHES: Final = {
     "entries": "loadtests.entries",
     "payments": "loadtests.payments",
+    "reconcile": "loadtests.reconcile",
     "webhooks": "loadtests.webhooks",
 }
 

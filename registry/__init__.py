@@ -7,9 +7,11 @@ worker runs by the clock is listed in worker/jobs.py, providers in payments/prov
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
+from core.clock import read_clock
 from core.db import Database
 from core.jobs.attempts import Handler
 from identity.devices.queries import end_person
@@ -27,6 +29,7 @@ from parking.shifts.queries import find_shift_at
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
 from payments.payees.queries import find_payee_ids
+from payments.reconciliation import jobs as reconciliation_jobs
 from payments.statements import jobs as statement_jobs
 from payments.statements import rules as statement_rules
 
@@ -63,6 +66,7 @@ REGISTRY: Final = Registry(
             statement_rules.READ: statement_jobs.make_reader,
             statement_rules.WRITE: statement_jobs.make_writer,
             statement_rules.PURGE: statement_jobs.make_purger,
+            statement_rules.MATCH: partial(reconciliation_jobs.make_matcher, read_clock=read_clock),
         }
     ),
 )

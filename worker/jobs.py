@@ -28,6 +28,7 @@ from payments.rails import jobs as rail_jobs
 from payments.rails.service import RailService
 from payments.rails.toll import jobs as toll_jobs
 from payments.rails.toll.service import TollService
+from payments.reconciliation import jobs as reconciliation_jobs
 from payments.refunds import jobs as refund_jobs
 from payments.webhooks.rules import KEPT_DAYS
 from registry import Registry
@@ -81,6 +82,7 @@ def list_jobs(
         *polling_jobs.list_jobs(databases, poller),
         *outage_jobs.list_jobs(databases, poll_every_s=poller.every_s),
         *refund_jobs.list_jobs(databases),
+        *reconciliation_jobs.list_jobs(databases),
         *people_jobs.list_jobs(databases, registry.hooks),
         *photo_jobs.list_jobs(databases, photos),
         *complaint_jobs.list_jobs(databases),

@@ -30,6 +30,8 @@ class BreakKind(StrEnum):
     BOOKS_DISAGREE = "books_disagree"  # an invariant does not hold (payments/invariants/)
     WORK_OVERDUE = "work_overdue"  # something is past its deadline; subject: the check
     ENDPOINT_SILENT = "endpoint_silent"  # a connection that usually reports; subject: the check
+    LINE_WITHOUT_CREDIT = "line_without_credit"  # subject: the statement line
+    CREDIT_WITHOUT_LINE = "credit_without_line"  # subject: the credit
 
 
 # What is to be given back, or was: of one matter together no more than was paid for it.
@@ -74,3 +76,5 @@ class BreakReason(StrEnum):
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}
     WORK_OVERDUE = "work_overdue"  # the same
     ENDPOINT_SILENT = "endpoint_silent"  # the same
+    NO_CALLBACK_OF_LINE = "no_callback_of_line"  # booked_on, amount_vnd
+    NOT_ON_STATEMENT = "not_on_statement"  # day: the bank's, of a callback; amount_vnd

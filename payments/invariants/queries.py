@@ -24,11 +24,12 @@ from core.ids import first_id_at, instant_of
 from payments.breaks.rules import BreakKind
 from payments.invariants.parking import BY_DAY, PARKING_INVARIANTS
 from payments.invariants.rules import ALARM_KINDS
+from payments.invariants.statements import STATEMENT_INVARIANTS
 from payments.invariants.timed import TIMED_INVARIANTS
 
-# Per account: what the credits report is what left bank clearing, to the đồng. What a person
-# confirmed to be the same money as another credit posts nothing.
-BANK_CLEARING_EQUALS_REPORTED_CREDITS: Final = """
+# Per account: what the credits report, and no statement line has proved, is in bank clearing, to
+# the đồng. What a person confirmed to be the same money as another credit posts nothing.
+BANK_CLEARING_EQUALS_UNPROVED_CREDITS: Final = """
     SELECT org_id, account_id, sum(reported_vnd) AS reported_vnd, sum(posted_vnd) AS posted_vnd
     FROM (
         SELECT org_id, receiving_account_id AS account_id, amount_vnd AS reported_vnd,
@@ -38,6 +39,10 @@ BANK_CLEARING_EQUALS_REPORTED_CREDITS: Final = """
         SELECT c.org_id, c.receiving_account_id, -c.amount_vnd, 0
         FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
         WHERE m.reversed_at IS NULL AND m.verdict = 'same_money'
+        UNION ALL
+        SELECT l.org_id, l.receiving_account_id, -p.amount_vnd, 0
+        FROM proofs p JOIN statement_lines l ON (l.org_id, l.id) = (p.org_id, p.line_id)
+        WHERE p.reversed_at IS NULL AND p.credit_id IS NOT NULL
         UNION ALL
         SELECT org_id, debit_subject_id, 0, amount_vnd
         FROM postings WHERE debit_code = 'bank_clearing'
@@ -235,6 +240,20 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
         ) AS said (code, subject_id, vnd)
         WHERE r.status IN ('instructed', 'unknown', 'returned')
         UNION ALL
+        SELECT p.org_id, said.code, said.subject_id,
+               CASE l.direction WHEN 'in' THEN said.vnd ELSE -said.vnd END, 0
+        FROM proofs p JOIN statement_lines l ON (l.org_id, l.id) = (p.org_id, p.line_id)
+        CROSS JOIN LATERAL (VALUES
+            ('bank', l.receiving_account_id, -p.amount_vnd),
+            (CASE WHEN p.explanation IN ('refund', 'refund_back') THEN 'refunds_in_transit'
+                  WHEN p.explanation = 'bank_charge' THEN 'bank_charges'
+                  WHEN p.explanation = 'own_transfer' THEN 'own_transfers'
+                  WHEN p.explanation <> 'credit' THEN p.explanation END,
+             CASE WHEN p.explanation = 'own_transfer' THEN p.org_id
+                  ELSE l.receiving_account_id END, p.amount_vnd)
+        ) AS said (code, subject_id, vnd)
+        WHERE p.reversed_at IS NULL AND said.code IS NOT NULL
+        UNION ALL
         SELECT org_id, credit_code, credit_subject_id, 0, amount_vnd
         FROM postings WHERE credit_code <> 'bank_clearing'
         UNION ALL
@@ -387,7 +406,7 @@ BILLS_AGREE_WITH_THEIR_REFUNDS: Final = """
 """
 
 INVARIANTS: Final[dict[str, str]] = {
-    "bank_clearing_equals_reported_credits": BANK_CLEARING_EQUALS_REPORTED_CREDITS,
+    "bank_clearing_equals_unproved_credits": BANK_CLEARING_EQUALS_UNPROVED_CREDITS,
     "all_balances_are_zero": ALL_BALANCES_ARE_ZERO,
     "one_explanation_in_force": ONE_EXPLANATION_IN_FORCE,
     "a_credit_posts_once": A_CREDIT_POSTS_ONCE,
@@ -407,6 +426,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "bills_agree_with_their_refunds": BILLS_AGREE_WITH_THEIR_REFUNDS,
     "toll_charges_are_kept_or_go_back": TOLL_CHARGES_ARE_KEPT_OR_GO_BACK,
     "a_handled_notice_has_its_credit": A_HANDLED_NOTICE_HAS_ITS_CREDIT,
+    **STATEMENT_INVARIANTS,
     **PARKING_INVARIANTS,
 }
 # What the running hub checks: those, and what the time decides.

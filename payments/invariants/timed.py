@@ -142,7 +142,13 @@ MONEY_CHANGES_ARE_AUDITED: Final = f"""
         FROM shifts WHERE closed_at IS NOT NULL
         UNION ALL
         SELECT org_id, 'collection_reversed', id, id, 'collection.reversed', reversed_at
-        FROM collections WHERE reversed_by IS NOT NULL) AS done
+        FROM collections WHERE reversed_by IS NOT NULL
+        UNION ALL
+        SELECT org_id, 'line_explained', id, line_id, 'statement_line.', proved_at
+        FROM proofs WHERE proved_by IS NOT NULL
+        UNION ALL
+        SELECT org_id, 'line_opened', id, line_id, 'statement_line.', reversed_at
+        FROM proofs WHERE reversed_by IS NOT NULL) AS done
     WHERE done.done_at > {NOW} - {LOOKED_BACK}
       AND NOT EXISTS (
           SELECT FROM audit_log a

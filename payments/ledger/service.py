@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,6 +20,15 @@ from payments.ledger.rules import (
     takings,
     toll_receivable,
     unapplied,
+)
+
+# Of each receiving account that statements come of.
+OF_STATEMENTS: Final = (
+    AccountCode.BANK,
+    AccountCode.BANK_CHARGES,
+    AccountCode.INTEREST,
+    AccountCode.NOT_THE_HUBS,
+    AccountCode.REFUNDS_IN_TRANSIT,
 )
 
 
@@ -62,6 +72,15 @@ async def open_refund_accounts(
     await queries.insert_accounts_once(session, org_id, keys, now=now)
 
 
+async def open_statement_accounts(
+    session: AsyncSession, org_id: UUID, receiving_account_id: UUID, *, now: datetime
+) -> None:
+    """Open what lines of a receiving account's statements post to. Safe to repeat."""
+    keys = [AccountKey(code=code, subject_id=receiving_account_id) for code in OF_STATEMENTS]
+    keys.append(AccountKey(code=AccountCode.OWN_TRANSFERS, subject_id=org_id))
+    await queries.insert_accounts_once(session, org_id, keys, now=now)
+
+
 async def post(
     session: AsyncSession, org_id: UUID, postings: Sequence[NewPosting], *, now: datetime
 ) -> None:
@@ -69,6 +88,26 @@ async def post(
     assert all(posting.amount_vnd > 0 for posting in postings)
     if postings:
         await queries.insert_postings(session, org_id, postings, now=now)
+
+
+async def post_alike(
+    session: AsyncSession,
+    org_id: UUID,
+    *,
+    debit: AccountKey,
+    credit: AccountKey,
+    cause_kind: str,
+    rows: Sequence[tuple[UUID, int, datetime, UUID | None]],
+    now: datetime,
+) -> None:
+    """Write many postings between two accounts, each the first step of a cause of its own.
+
+    Args:
+        rows: cause, đồng above zero, when it moved, and the credit whose bank clearing it is.
+    """
+    assert all(amount_vnd > 0 for _, amount_vnd, _, _ in rows)
+    if rows:
+        await queries.insert_alike(session, org_id, debit, credit, cause_kind, rows, now=now)
 
 
 async def read_balance(

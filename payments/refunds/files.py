@@ -30,7 +30,7 @@ from payments.refunds.errors import (
     RefundLayoutUnknown,
 )
 from payments.refunds.models import Refund, RefundFile
-from payments.refunds.rules import REFUNDABLE, Step
+from payments.refunds.rules import REFUNDABLE, Step, write_memo
 from payments.refunds.steps import StepTaken, take_step
 from payments.vietqr.banks import find_bank
 
@@ -174,7 +174,7 @@ def _describe(refund: Refund, number: int) -> dict[str, str]:
         "bank": bank if known is None else known.short_name,
         "bin": "" if known is None else bank,
         "amount_vnd": str(refund.amount_vnd),
-        "memo": f"HOAN TIEN {refund.id.hex[-12:].upper()}",  # it names the refund on a statement
+        "memo": write_memo(refund.id),  # it names the refund on a statement
     }
 
 

@@ -109,6 +109,13 @@ class Refund(OrgRow):
         Index("ix_refunds_break", "org_id", "break_id"),
         Index("ix_refunds_status", "org_id", "status", "id"),
         Index(
+            "ix_refunds_returned",
+            "org_id",
+            "receiving_account_id",
+            "ended_at",
+            postgresql_where=text("status = 'returned'"),
+        ),
+        Index(
             "ix_refunds_unanswered",
             "instructed_at",
             postgresql_where=text("status = 'instructed'"),

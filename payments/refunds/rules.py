@@ -1,5 +1,6 @@
 """Steps of a refund: which follows which, what each does to the money, and whom it takes. Pure."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,9 @@ WORDS_MAX: Final = 500
 REFERENCE_CHARS_MAX: Final = 60
 # A transfer within Việt Nam arrives in minutes; after a long weekend nobody hopes any more.
 UNKNOWN_AFTER: Final = timedelta(days=3)
+CODE_CHARS: Final = 12  # of the id's end
+_MEMO_CODE: Final = re.compile(rf"HOANTIEN([0-9A-F]{{{CODE_CHARS}}})")
+_NOT_PLAIN: Final = re.compile(r"[^A-Z0-9]+")
 
 
 class RefundStatus(StrEnum):
@@ -161,3 +165,18 @@ def hash_destination(bank: str | None, account: str | None, name: str | None) ->
 def is_same_name(name: str, again: str) -> bool:
     """Whether a holder's name was typed twice alike; case and spaces are not looked at."""
     return " ".join(name.casefold().split()) == " ".join(again.casefold().split())
+
+
+def write_memo(refund_id: UUID) -> str:
+    """Write the memo of a transfer back: it names its refund on the statement."""
+    return f"HOAN TIEN {code_of(refund_id)}"
+
+
+def code_of(refund_id: UUID) -> str:
+    """Return the characters that name a refund in a memo."""
+    return refund_id.hex[-CODE_CHARS:].upper()
+
+
+def find_codes(memo: str) -> list[str]:
+    """Find the codes of refunds in a memo, whatever a bank did to case, spaces and signs."""
+    return _MEMO_CODE.findall(_NOT_PLAIN.sub("", memo.upper()))

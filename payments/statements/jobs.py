@@ -30,6 +30,7 @@ from payments.statements.reading.types import (
 from payments.statements.reading_process import READER_DIED, Refused, read_in_process
 from payments.statements.rules import (
     ERRORS_KEPT,
+    MATCH,
     PURGE,
     SUM_VND_MAX,
     ImportProblem,
@@ -87,6 +88,13 @@ def make_writer(database: Database) -> Handler:
                     expected = statement.line_count - statement.repeat_count
                     assert written == expected, f"{written} lines are written, not {expected}"
                     await queries.set_visible(session, org_id, statement.id)
+                    await queue_job(
+                        session,
+                        org_id,
+                        MATCH,
+                        {"account_id": str(account_id)},
+                        key=str(account_id),
+                    )
                     await attempt.complete(session)
                     return
                 await queries_lines.write_lines(

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base, Vnd
 from core.tenancy import OrgRow
-from payments.statements.rules import StatementStatus
+from payments.statements.rules import Explanation, StatementStatus
 
 
 class StatementFilePart(Base):
@@ -117,6 +117,7 @@ class StatementDay(Base):
     in_vnd: Mapped[Vnd]
     out_vnd: Mapped[Vnd]
     closing_vnd: Mapped[Vnd | None]  # None: no balance is known
+    listed_at: Mapped[datetime | None]  # when people were asked about credits without a line: once
 
 
 class LineColumns:
@@ -164,19 +165,18 @@ class StatementLine(LineColumns, OrgRow):
         CheckConstraint("amount_vnd > 0", name="amount_positive"),
         CheckConstraint("direction IN ('in', 'out')", name="direction_known"),
         CheckConstraint("open_vnd BETWEEN 0 AND amount_vnd", name="open_in_range"),
-        Index(
-            "ix_statement_lines_day",
-            "org_id",
-            "receiving_account_id",
-            "booked_on",
-            "direction",
-            "amount_vnd",
+        CheckConstraint(
+            f"explanation IN ({', '.join(repr(one.value) for one in Explanation)})",
+            name="explanation_known",
         ),
+        CheckConstraint("(explanation IS NULL) = (open_vnd > 0)", name="explained_whole"),
+        Index("ix_statement_lines_day", "org_id", "receiving_account_id", "booked_on", "id"),
         Index(
             "ix_statement_lines_open",
             "org_id",
             "receiving_account_id",
             "booked_on",
+            "id",
             postgresql_where=text("open_vnd > 0"),
         ),
     )
@@ -184,3 +184,5 @@ class StatementLine(LineColumns, OrgRow):
     statement_id: Mapped[UUID]
     receiving_account_id: Mapped[UUID]
     open_vnd: Mapped[Vnd]
+    explanation: Mapped[str | None]  # what its proofs are; None while something of it is open
+    listed_at: Mapped[datetime | None]  # when people were asked what it is: once

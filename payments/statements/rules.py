@@ -18,6 +18,7 @@ DAYS_MAX: Final = 800  # of one statement: two years and a little
 READ: Final = "statements.read"
 WRITE: Final = "statements.write"
 PURGE: Final = "statements.purge"
+MATCH: Final = "reconciliation.match"  # of an account, whose lines are there: the handler is above
 
 
 class StatementStatus(StrEnum):
@@ -29,6 +30,18 @@ class StatementStatus(StrEnum):
     ACCEPTED = "accepted"  # its days are its account's; its lines are being written
     VISIBLE = "visible"  # every line is written
     DISCARDED = "discarded"  # a person said that it is not to be used
+
+
+class Explanation(StrEnum):
+    """What a line is, once it is explained (docs/adr/0015)."""
+
+    CREDIT = "credit"  # money in that callbacks reported: one credit, or several
+    REFUND = "refund"  # money out that a refund sent back
+    REFUND_BACK = "refund_back"  # money in: a refund that its bank sent back
+    BANK_CHARGE = "bank_charge"
+    INTEREST = "interest"
+    OWN_TRANSFER = "own_transfer"  # between the organisation's own accounts
+    NOT_THE_HUBS = "not_the_hubs"  # the holder's own money
 
 
 class ImportProblem(StrEnum):

@@ -167,7 +167,7 @@ def test_a_migration_that_loses_a_row_or_a_dong_is_reported(
     [
         (
             "UPDATE bank_transactions SET amount_vnd = amount_vnd + 1",
-            "bank_clearing_equals_reported_credits",
+            "bank_clearing_equals_unproved_credits",
         ),
         ("UPDATE bills SET status = 'open' WHERE status = 'paid'", "bills_agree"),
         ("UPDATE breaks SET closed_at = now()", "what_is_unapplied_is_on_a_list"),

@@ -23,6 +23,7 @@ from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER, NOON, VENDOR
 from tests.world.databases import FreshDatabase, Template, a_template
+from tests.world.lines import Line, add_lines, match
 from tests.world.notices import pay, process_waiting, sepay_body, store_notices
 from tests.world.reads import list_breaks
 from tests.world.stalls import PayableStall, a_payable_stall
@@ -36,7 +37,7 @@ DAMAGES = {
     "a posting is lost": (
         "DELETE FROM postings WHERE id = (SELECT min(id::text)::uuid FROM postings)",
         {
-            "bank_clearing_equals_reported_credits",
+            "bank_clearing_equals_unproved_credits",
             "a_credit_posts_once",
             "a_payment_posts_once",
             "balances_follow_from_explanations",
@@ -45,7 +46,7 @@ DAMAGES = {
     "a posting is one dong too high": (
         "UPDATE postings SET amount_vnd = amount_vnd + 1 WHERE debit_code = 'bank_clearing'",
         {
-            "bank_clearing_equals_reported_credits",
+            "bank_clearing_equals_unproved_credits",
             "a_credit_posts_once",
             "a_payment_posts_once",
             "balances_follow_from_explanations",
@@ -119,7 +120,7 @@ DAMAGES = {
             " 'provider_transaction_id', 'lost'))).* FROM bank_transactions c LIMIT 1"
         ),
         {
-            "bank_clearing_equals_reported_credits",
+            "bank_clearing_equals_unproved_credits",
             "one_explanation_in_force",
             "a_credit_posts_once",
         },
@@ -132,7 +133,7 @@ DAMAGES = {
         "UPDATE bank_transactions SET direction = 'out'",
         {
             "one_explanation_in_force",
-            "bank_clearing_equals_reported_credits",
+            "bank_clearing_equals_unproved_credits",
             "a_credit_posts_once",
         },
     ),
@@ -221,6 +222,43 @@ DAMAGES = {
         "UPDATE bills SET status = 'refunded', refunded_at = now() WHERE status = 'paid'",
         {"bills_agree_with_their_refunds"},
     ),
+    "a line says that less of it is explained": (
+        (
+            "UPDATE statement_lines SET open_vnd = 1, explanation = NULL"
+            " WHERE explanation = 'credit'"
+        ),
+        {"lines_agree_with_their_proofs"},
+    ),
+    "a proof is taken back and nothing is posted": (
+        "UPDATE proofs SET reversed_at = now()",
+        {
+            "lines_agree_with_their_proofs",
+            "a_proof_posts_once",
+            "bank_clearing_equals_unproved_credits",
+            "balances_follow_from_explanations",
+            "clearing_is_what_no_line_proves",
+        },
+    ),
+    "a line is proved by another credit than was posted": (
+        ("UPDATE proofs SET credit_id = c.id FROM bank_transactions c WHERE c.amount_vnd = 20000"),
+        {"proofs_are_of_one_account", "clearing_is_what_no_line_proves"},
+    ),
+    "a line is lost": (
+        (
+            "ALTER TABLE proofs DROP CONSTRAINT fk_proofs_org_id_line_id;"
+            " DELETE FROM statement_lines WHERE explanation IS NULL"
+        ),
+        {"statements_chain"},
+    ),
+    "a day does not begin where the day before it ended": (
+        (
+            "UPDATE statement_days SET closing_vnd = 26000;"
+            " INSERT INTO statement_days SELECT (jsonb_populate_record(d, jsonb_build_object("
+            " 'day', d.day + 1, 'closing_vnd', 25999, 'line_count', 0, 'in_vnd', 0))).*"
+            " FROM statement_days d"
+        ),
+        {"statements_chain"},
+    ),
     "nobody looks after money without a bill any more": (
         "UPDATE breaks SET closed_at = now(), resolution = 'x' WHERE kind = 'unknown_reference'",
         {"what_is_unapplied_is_on_a_list"},
@@ -232,7 +270,11 @@ async def a_stall_with_books(app_database: Database) -> PayableStall:
     """A stall with open, paid, part-paid and over-paid bills, a sale, lost money and cash."""
     stall = await a_payable_stall(app_database)
     for paid_vnd in (20_000, 15_000, 25_000):
-        await pay(app_database, stall, await a_bill(app_database, stall), amount_vnd=paid_vnd)
+        bill = await a_bill(app_database, stall)
+        await pay(app_database, stall, bill, amount_vnd=paid_vnd)
+    line = Line(amount_vnd=25_000, memo=bill.reference)
+    await add_lines(app_database, stall, line, Line(amount_vnd=1_000))
+    await match(app_database, stall)
     await a_bill(app_database, stall)
     for memo in ("tien hang", make_reference(stall.org.code, SERIAL_OF_NO_BILL)):
         await store_notices(app_database, stall, sepay_body(stall, amount_vnd=7_000, memo=memo))
@@ -394,7 +436,7 @@ async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_c
     bounds = ("SET LOCAL statement_timeout = 100", *payments.invariants.queries.BOUNDS[1:])
     monkeypatch.setattr(payments.invariants.queries, "BOUNDS", bounds)
     slow = "SELECT CAST(NULL AS uuid) AS org_id, 1 AS one FROM pg_sleep(5)"
-    monkeypatch.setitem(CHECKS, "bank_clearing_equals_reported_credits", slow)
+    monkeypatch.setitem(CHECKS, "bank_clearing_equals_unproved_credits", slow)
     damage(fresh_database, "UPDATE bills SET paid_at = NULL WHERE status = 'over_paid'")
 
     assert await check_invariants(databases, now=NOON) == 1
@@ -402,4 +444,4 @@ async def test_an_invariant_that_takes_too_long_is_an_error_and_the_others_are_c
     assert "books_disagree" in await list_breaks(databases.app, stall)
     told = capsys.readouterr().out
     assert "invariant.not_checked" in told
-    assert "bank_clearing_equals_reported_credits" in told
+    assert "bank_clearing_equals_unproved_credits" in told

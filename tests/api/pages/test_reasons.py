@@ -23,6 +23,8 @@ from payments.credits.reasons import MatchReason
 from payments.credits.rules import MatchRule, Verdict
 from payments.providers.errors import Fault
 from payments.providers.types import RefusalDetail
+from payments.reconciliation.aging import EXPLAINED
+from payments.reconciliation.reasons import ProofReason
 
 OF_BILL: Final = {"reference": "PPDXA22345678", "rule": "memo_exact", "bill_status": "open"}
 BY: Final = {"by": "Cô Lan"}
@@ -51,6 +53,25 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
     MatchReason.NOT_TAKINGS_BY: ({**BY, "words": "con gửi"}, ["Cô Lan", "“con gửi”"]),
     MatchReason.TAKINGS_AGAIN_BY: (BY, ["Cô Lan"]),
     MatchReason.SAME_MONEY_BY: (BY, ["Cô Lan"]),
+    ProofReason.SAME_PROVIDER_LINE: ({"named": "4519204731"}, ["4519204731"]),
+    ProofReason.SAME_BANK_REFERENCE: ({"named": "FT26324000123"}, ["FT26324000123"]),
+    ProofReason.SAME_BILL_REFERENCE: ({"named": "PPDXA22345678"}, ["PPDXA22345678"]),
+    ProofReason.SHARED_BANK_REFERENCE: (
+        {"named": "FT26324000123", "count": 3},
+        ["FT26324000123", "3"],
+    ),
+    ProofReason.BANK_REFERENCE_IN_MEMO: ({"named": "FT26324000123"}, ["FT26324000123"]),
+    ProofReason.REFUND_CODE_IN_MEMO: ({"named": "0A1B2C3D4E5F"}, ["0A1B2C3D4E5F"]),
+    ProofReason.REFUND_BANK_REFERENCE: ({"named": "FT26324000123"}, ["FT26324000123"]),
+    ProofReason.EXPLAINED_BY: ({**BY, "words": "phí SMS"}, ["Cô Lan", "“phí SMS”"]),
+    BreakReason.NO_CALLBACK_OF_LINE: (
+        {"booked_on": "2026-11-20", "amount_vnd": 20_000},
+        ["2026-11-20", "20.000\u00a0₫"],
+    ),
+    BreakReason.NOT_ON_STATEMENT: (
+        {"day": "2026-11-20", "amount_vnd": 20_000},
+        ["2026-11-20", "20.000\u00a0₫"],
+    ),
     BreakReason.NOTICE_UNREADABLE: ({"fault": "amount"}, []),
     BreakReason.NOTICE_FAILED: ({"error": "ValueError"}, ["ValueError"]),
     BreakReason.SIMULATED_MONEY: ({"amount_vnd": 20_000}, ["20.000\u00a0₫"]),
@@ -120,7 +141,7 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
         ["earning_endpoints_are_not_silent", "quiet_hours 4"],
     ),
 }
-CODES: Final[list[StrEnum]] = [*MatchReason, *BreakReason]
+CODES: Final[list[StrEnum]] = [*MatchReason, *BreakReason, *ProofReason]
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -170,6 +191,7 @@ def test_however_the_hub_closes_a_break_it_is_said_in_words() -> None:
     }
     closed_otherwise = {
         ANOTHER_TRANSFER, SAME_MONEY, "account_listed", "handled", "holds_again", TAKEN_BACK,
+        EXPLAINED,
         *(one.value for one in Verdict),
     }  # fmt: skip
     for code in closed_by_processing | closed_otherwise:

@@ -1,0 +1,408 @@
+"""SQL of proofs: open lines, credits that no line has proved, and what is written of both.
+
+Candidates are found by the keys of lines, in indexes that credits have anyway: what a run reads
+grows with what is open, not with what was ever explained.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from core.clock import day_bounds
+from core.sql import InsertMany, insert_many, run
+from payments.reconciliation.rules import (
+    BOOKED_AFTER,
+    BOOKED_BEFORE,
+    SCORES_BPS,
+    OpenLine,
+    UnprovedCredit,
+)
+from payments.reconciliation.types import (
+    DueRefund,
+    LineFacts,
+    LineKey,
+    NewProof,
+    ProofInForce,
+)
+from payments.statements.rules import Explanation
+
+MAKE_MATCHING = text("""
+    INSERT INTO account_matching (org_id, receiving_account_id)
+    VALUES (:org_id, :account_id) ON CONFLICT DO NOTHING
+""")
+LOCK_MATCHING = text("""
+    SELECT matched_at FROM account_matching
+    WHERE org_id = :org_id AND receiving_account_id = :account_id FOR UPDATE
+""")
+SET_MATCHED = text("""
+    UPDATE account_matching SET matched_at = :matched_at
+    WHERE org_id = :org_id AND receiving_account_id = :account_id
+""")
+
+# What a person has opened again is for people.
+LIST_OPEN = text("""
+    SELECT id, booked_on, amount_vnd, bank_reference, provider_line_id, memo
+    FROM statement_lines
+    WHERE org_id = :org_id AND receiving_account_id = :account_id AND open_vnd > 0
+      AND open_vnd = amount_vnd AND direction = :direction AND NOT is_reversal
+      AND (booked_on, id) > (:after_on, :after_id)
+      AND NOT EXISTS (SELECT FROM proofs p WHERE p.org_id = statement_lines.org_id
+                      AND p.line_id = statement_lines.id AND p.reversed_by IS NOT NULL)
+    ORDER BY booked_on, id LIMIT :limit
+""")
+GET_LINES = text("""
+    SELECT id, receiving_account_id, booked_on, direction, amount_vnd, open_vnd, explanation,
+           bank_reference, memo
+    FROM statement_lines WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
+""")
+
+# What a person decided to be the same money as another credit has posted nothing that is left.
+_UNPROVED: Final = """
+    SELECT c.id, c.amount_vnd, CAST(c.occurred_at AT TIME ZONE 'Asia/Ho_Chi_Minh' AS date),
+           c.bank_reference, c.provider_transaction_id, m.named, c.occurred_at
+    FROM {source}
+    WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = 'in'
+      AND c.occurred_at >= :since AND c.occurred_at < :until
+      AND m.reversed_at IS NULL AND m.verdict <> 'same_money'
+      AND NOT EXISTS (SELECT FROM proofs p WHERE p.org_id = c.org_id AND p.credit_id = c.id
+                      AND p.reversed_at IS NULL)
+"""
+_KEYS: Final = "unnest(CAST(:keys AS text[])) AS k (key)"
+FIND_BY_BANK_REFERENCE = text(
+    _UNPROVED.format(
+        source=f"""{_KEYS}
+    JOIN bank_transactions c ON c.bank_reference = k.key AND c.bank_reference <> ''
+    JOIN matches m ON m.org_id = c.org_id AND m.credit_id = c.id"""
+    )
+)
+FIND_BY_BILL = text(
+    _UNPROVED.format(
+        source=f"""{_KEYS}
+    JOIN bills b ON b.org_id = :org_id AND b.reference = k.key
+    JOIN matches m ON m.org_id = b.org_id AND m.bill_id = b.id AND m.named = k.key
+    JOIN bank_transactions c ON c.org_id = m.org_id AND c.id = m.credit_id"""
+    )
+)
+FIND_BY_PROVIDER_ID = text(
+    _UNPROVED.format(
+        source=f"""{_KEYS}
+    JOIN bank_transactions c ON c.provider_transaction_id = k.key AND c.admitted_from IS NULL
+     AND c.provider = ANY(CAST(:providers AS text[]))
+    JOIN matches m ON m.org_id = c.org_id AND m.credit_id = c.id"""
+    )
+)
+FIND_BY_ID = text(
+    _UNPROVED.format(
+        source="""unnest(CAST(:ids AS uuid[])) AS k (id)
+    JOIN bank_transactions c ON c.id = k.id
+    JOIN matches m ON m.org_id = c.org_id AND m.credit_id = c.id"""
+    )
+)
+
+INSERT_PROOFS = InsertMany(
+    "proofs",
+    {
+        "id": "uuid",
+        "line_id": "uuid",
+        "explanation": "text",
+        "credit_id": "uuid",
+        "refund_id": "uuid",
+        "amount_vnd": "bigint",
+        "rule": "text",
+        "score_bps": "int",
+        "reason": "text",
+        "reason_facts": "jsonb",
+        "next_best": "jsonb",
+        "proved_by": "uuid",
+    },
+    shared=("org_id", "proved_at"),
+)
+EXPLAIN_LINES = text("""
+    WITH explained AS (
+        UPDATE statement_lines l SET open_vnd = l.open_vnd - t.amount_vnd,
+               explanation = t.explanation
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:amounts AS bigint[]),
+                    CAST(:explanations AS text[])) AS t (id, amount_vnd, explanation)
+        WHERE l.org_id = :org_id AND l.id = t.id AND l.open_vnd = l.amount_vnd
+        RETURNING l.id)
+    SELECT count(*) FROM explained
+""")
+LIST_PROOFS_OF_LINES = text("""
+    SELECT p.id, p.line_id, l.booked_on, l.direction, p.explanation, p.amount_vnd, p.credit_id,
+           p.refund_id
+    FROM proofs p JOIN statement_lines l ON l.org_id = p.org_id AND l.id = p.line_id
+    WHERE p.org_id = :org_id AND p.line_id = ANY(CAST(:line_ids AS uuid[]))
+      AND p.reversed_at IS NULL
+    ORDER BY p.id
+""")
+REVERSE_PROOFS = text("""
+    UPDATE proofs SET reversed_at = :now, reversed_by = :by
+    WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[])) AND reversed_at IS NULL
+""")
+OPEN_LINES = text("""
+    UPDATE statement_lines l SET open_vnd = l.amount_vnd, explanation = NULL
+    WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
+""")
+FIND_SAME_MONEY = text("""
+    SELECT DISTINCT p.line_id
+    FROM matches m
+    JOIN proofs p ON p.org_id = m.org_id AND p.credit_id = m.credit_id AND p.reversed_at IS NULL
+    JOIN bank_transactions c ON c.org_id = m.org_id AND c.id = m.credit_id
+    WHERE m.org_id = :org_id AND m.verdict = 'same_money' AND m.reversed_at IS NULL
+      AND m.verdict NOT IN ('settle', 'counter_sale')
+      AND c.receiving_account_id = :account_id
+""")
+
+FIND_DUE_REFUNDS = text("""
+    SELECT r.id, r.status, r.amount_vnd, r.bank_reference FROM (
+        SELECT id, status, amount_vnd, bank_reference, receiving_account_id, way, org_id
+        FROM refunds WHERE org_id = :org_id AND status IN ('instructed', 'unknown')
+        UNION ALL
+        SELECT id, status, amount_vnd, bank_reference, receiving_account_id, way, org_id
+        FROM refunds WHERE org_id = :org_id AND receiving_account_id = :account_id
+          AND status = 'returned' AND ended_at >= :since) AS r
+    WHERE r.receiving_account_id = :account_id AND r.way = 'transfer'
+      AND NOT EXISTS (SELECT FROM proofs p WHERE p.org_id = r.org_id AND p.refund_id = r.id
+                      AND p.reversed_at IS NULL)
+    ORDER BY r.id LIMIT :limit
+""")
+
+FIND_DUE_ACCOUNTS = text("""
+    SELECT o.org_id, o.receiving_account_id
+    FROM (SELECT DISTINCT org_id, receiving_account_id FROM statement_lines WHERE open_vnd > 0) o
+    LEFT JOIN account_matching a ON a.org_id = o.org_id
+     AND a.receiving_account_id = o.receiving_account_id
+    WHERE a.matched_at IS NULL OR a.matched_at < :stale_before
+       OR EXISTS (SELECT FROM bank_transactions c
+                  WHERE c.org_id = o.org_id AND c.received_at >= a.matched_at - :overlap
+                    AND c.receiving_account_id = o.receiving_account_id)
+    ORDER BY a.matched_at NULLS FIRST LIMIT :limit
+""")
+
+
+async def lock_account(session: AsyncSession, org_id: UUID, account_id: UUID) -> None:
+    """Let whoever explains lines of an account take turns."""
+    values = {"org_id": org_id, "account_id": account_id}
+    await session.execute(MAKE_MATCHING, values)
+    await session.execute(LOCK_MATCHING, values)
+
+
+async def set_matched(
+    session: AsyncSession, org_id: UUID, account_id: UUID, *, matched_at: datetime
+) -> None:
+    """Write when a run that came to its end began."""
+    values = {"org_id": org_id, "account_id": account_id, "matched_at": matched_at}
+    await session.execute(SET_MATCHED, values)
+
+
+async def list_open(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    *,
+    direction: str,
+    after: LineKey,
+    limit: int,
+) -> list[tuple[Any, ...]]:
+    """List open lines as read_line takes them: id, booked_on, amount, reference, line id, memo."""
+    values = {
+        "org_id": org_id,
+        "account_id": account_id,
+        "direction": direction,
+        "after_on": after.booked_on,
+        "after_id": after.id,
+        "limit": limit,
+    }
+    return await run(session, LIST_OPEN, values)
+
+
+async def find_by_bank_reference(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    keys: Collection[str],
+    lines: Sequence[OpenLine],
+) -> list[tuple[Any, ...]]:
+    """Find unproved credits near some lines whose bank reference is one of these."""
+    values = _name_near(org_id, account_id, lines) | {"keys": list(keys)}
+    return await run(session, FIND_BY_BANK_REFERENCE, values)
+
+
+async def find_by_bill(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    keys: Collection[str],
+    lines: Sequence[OpenLine],
+) -> list[tuple[Any, ...]]:
+    """Find unproved credits near some lines that named, and came for, one of these bills."""
+    values = _name_near(org_id, account_id, lines) | {"keys": list(keys)}
+    return await run(session, FIND_BY_BILL, values)
+
+
+async def find_by_provider_id(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    keys: Collection[str],
+    lines: Sequence[OpenLine],
+    *,
+    providers: Collection[str],
+) -> list[tuple[Any, ...]]:
+    """Find unproved credits near some lines that a provider gave one of these ids."""
+    values = _name_near(org_id, account_id, lines)
+    values |= {"keys": list(keys), "providers": list(providers)}
+    return await run(session, FIND_BY_PROVIDER_ID, values)
+
+
+def as_credits(rows: Sequence[tuple[Any, ...]]) -> list[UnprovedCredit]:
+    """Return each credit once, by the bank's clock."""
+    once = {row[0]: row for row in rows}
+    return [
+        UnprovedCredit(
+            id=row[0],
+            amount_vnd=row[1],
+            day=row[2],
+            bank_reference=row[3],
+            provider_transaction_id=row[4],
+            named=row[5],
+        )
+        for row in sorted(once.values(), key=lambda row: (row[6], row[0]))
+    ]
+
+
+async def write_proofs(
+    session: AsyncSession, org_id: UUID, proofs: Sequence[NewProof], *, now: datetime
+) -> None:
+    """Insert proofs, and take what they explain from their lines, which are open as a whole.
+
+    The caller has locked the account. That a line was explained meanwhile is its mistake.
+    """
+    rows = [
+        (
+            one.id,
+            one.line_id,
+            one.explanation.value,
+            one.credit_id,
+            one.refund_id,
+            one.amount_vnd,
+            one.rule.value,
+            SCORES_BPS.get(one.rule),
+            one.reason.code.value,
+            one.reason.write_facts(),
+            None if one.next_best is None else msgspec.json.encode(one.next_best).decode(),
+            one.proved_by,
+        )
+        for one in proofs
+    ]
+    await insert_many(session, INSERT_PROOFS, rows, org_id=org_id, proved_at=now)
+    explained: dict[UUID, list[Any]] = {}
+    for proof in proofs:
+        line = explained.setdefault(proof.line_id, [0, proof.explanation.value])
+        line[0] += proof.amount_vnd
+    values = {
+        "org_id": org_id,
+        "ids": list(explained),
+        "amounts": [amount_vnd for amount_vnd, _ in explained.values()],
+        "explanations": [explanation for _, explanation in explained.values()],
+    }
+    ((count,),) = await run(session, EXPLAIN_LINES, values)
+    assert count == len(explained), f"{count} of {len(explained)} lines were open"
+
+
+async def get_lines(
+    session: AsyncSession, org_id: UUID, line_ids: Collection[UUID]
+) -> dict[UUID, LineFacts]:
+    """Return lines by their ids; those that are not there are left out."""
+    rows = await session.execute(GET_LINES, {"org_id": org_id, "ids": list(line_ids)})
+    return {row["id"]: _make_line(dict(row)) for row in rows.mappings()}
+
+
+async def list_proofs(
+    session: AsyncSession, org_id: UUID, line_ids: Collection[UUID]
+) -> list[ProofInForce]:
+    """List what explains lines now."""
+    values = {"org_id": org_id, "line_ids": list(line_ids)}
+    rows = await session.execute(LIST_PROOFS_OF_LINES, values)
+    return [
+        ProofInForce(**{**row, "explanation": Explanation(row["explanation"])})
+        for row in rows.mappings()
+    ]
+
+
+async def reverse_proofs(
+    session: AsyncSession,
+    org_id: UUID,
+    proofs: Sequence[ProofInForce],
+    *,
+    by: UUID | None,
+    now: datetime,
+) -> None:
+    """Take all proofs of some lines back: the lines are open as a whole again."""
+    values = {"org_id": org_id, "ids": [one.id for one in proofs], "now": now, "by": by}
+    await session.execute(REVERSE_PROOFS, values)
+    line_ids = list(dict.fromkeys(one.line_id for one in proofs))
+    await session.execute(OPEN_LINES, {"org_id": org_id, "ids": line_ids})
+
+
+async def find_unproved(
+    session: AsyncSession, org_id: UUID, account_id: UUID, credit_ids: Collection[UUID]
+) -> dict[UUID, int]:
+    """Return {credit: đồng} of those of an account that wait for their line."""
+    values = {
+        "org_id": org_id,
+        "account_id": account_id,
+        "ids": list(credit_ids),
+        "since": datetime(2000, 1, 1, tzinfo=UTC),  # a person may link money of any day
+        "until": datetime(3000, 1, 1, tzinfo=UTC),
+    }
+    return {row[0]: row[1] for row in await run(session, FIND_BY_ID, values)}
+
+
+async def find_same_money(session: AsyncSession, org_id: UUID, account_id: UUID) -> list[UUID]:
+    """Find lines whose credit a person has decided to be another one's money since."""
+    values = {"org_id": org_id, "account_id": account_id}
+    return list((await session.execute(FIND_SAME_MONEY, values)).scalars())
+
+
+async def find_due_refunds(
+    session: AsyncSession, org_id: UUID, account_id: UUID, *, since: datetime, limit: int
+) -> list[DueRefund]:
+    """Find refunds by transfer of an account that no line has shown.
+
+    Args:
+        since: of those that a person said were returned: when at the earliest.
+    """
+    values = {"org_id": org_id, "account_id": account_id, "since": since, "limit": limit}
+    return [DueRefund(*row) for row in await session.execute(FIND_DUE_REFUNDS, values)]
+
+
+async def find_due_accounts(
+    session: AsyncSession, *, stale_before: datetime, overlap: Any, limit: int
+) -> list[tuple[UUID, UUID]]:
+    """Find (organisation, account) with open lines and something new, or not matched for long."""
+    values = {"stale_before": stale_before, "overlap": overlap, "limit": limit}
+    return [(row[0], row[1]) for row in await session.execute(FIND_DUE_ACCOUNTS, values)]
+
+
+def _name_near(org_id: UUID, account_id: UUID, lines: Sequence[OpenLine]) -> dict[str, Any]:
+    first = min(line.booked_on for line in lines) - BOOKED_AFTER
+    last = max(line.booked_on for line in lines) + BOOKED_BEFORE
+    return {
+        "org_id": org_id,
+        "account_id": account_id,
+        "since": day_bounds(first)[0],
+        "until": day_bounds(last)[1],
+    }
+
+
+def _make_line(row: Mapping[str, Any]) -> LineFacts:
+    explanation = row["explanation"]
+    return LineFacts(
+        **{**row, "explanation": None if explanation is None else Explanation(explanation)}
+    )
