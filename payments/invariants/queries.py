@@ -22,12 +22,14 @@ from core.clock import day_bounds, hanoi_day
 from core.database_connections import patient
 from core.ids import first_id_at, instant_of
 from payments.breaks.rules import BreakKind
+from payments.invariants.closing import CLOSING_INVARIANTS
 from payments.invariants.parking import BY_DAY, PARKING_INVARIANTS
 from payments.invariants.rules import ALARM_KINDS
 from payments.invariants.timed import TIMED_INVARIANTS
 
 # Per account: what the credits report is what left bank clearing, to the đồng. What a person
-# confirmed to be the same money as another credit posts nothing.
+# confirmed to be the same money as another credit posts nothing. A go-live takes all clearing away
+# that was before it; what it puts back is still the credit's.
 BANK_CLEARING_EQUALS_REPORTED_CREDITS: Final = """
     SELECT org_id, account_id, sum(reported_vnd) AS reported_vnd, sum(posted_vnd) AS posted_vnd
     FROM (
@@ -41,9 +43,11 @@ BANK_CLEARING_EQUALS_REPORTED_CREDITS: Final = """
         UNION ALL
         SELECT org_id, debit_subject_id, 0, amount_vnd
         FROM postings WHERE debit_code = 'bank_clearing'
+          AND cause_kind NOT IN ('opening_balance', 'opening_balance_reversal')
         UNION ALL
         SELECT org_id, credit_subject_id, 0, -amount_vnd
-        FROM postings WHERE credit_code = 'bank_clearing') AS both_sides
+        FROM postings WHERE credit_code = 'bank_clearing'
+          AND cause_kind NOT IN ('opening_balance', 'opening_balance_reversal')) AS both_sides
     GROUP BY org_id, account_id HAVING sum(reported_vnd) <> sum(posted_vnd)
 """
 # I1, I2: per organisation all balances together are zero, and every leg has its account.
@@ -235,6 +239,14 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
         ) AS said (code, subject_id, vnd)
         WHERE r.status IN ('instructed', 'unknown', 'returned')
         UNION ALL
+        SELECT o.org_id, said.code, o.receiving_account_id, said.vnd, 0
+        FROM opening_balances o
+        CROSS JOIN LATERAL (VALUES
+            ('bank', -o.bank_vnd),
+            ('opening_balance', o.bank_vnd - o.clearing_vnd + o.under_way_vnd)
+        ) AS said (code, vnd)
+        WHERE o.confirmed_at IS NOT NULL AND o.ended_at IS NULL
+        UNION ALL
         SELECT org_id, credit_code, credit_subject_id, 0, amount_vnd
         FROM postings WHERE credit_code <> 'bank_clearing'
         UNION ALL
@@ -408,6 +420,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "toll_charges_are_kept_or_go_back": TOLL_CHARGES_ARE_KEPT_OR_GO_BACK,
     "a_handled_notice_has_its_credit": A_HANDLED_NOTICE_HAS_ITS_CREDIT,
     **PARKING_INVARIANTS,
+    **CLOSING_INVARIANTS,
 }
 # What the running hub checks: those, and what the time decides.
 CHECKS: Final[dict[str, str]] = {**INVARIANTS, **TIMED_INVARIANTS}

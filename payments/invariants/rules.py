@@ -125,10 +125,13 @@ INVARIANTS_HELD: Final[dict[str, Invariant]] = {
         where="statements",
     ),
     "I12": Invariant(
-        says="bank clearing is what no line has matched, item by item",
-        proof=Proof.COMING,
-        where="the days of the books; of all credits together "
-        "`bank_clearing_equals_reported_credits` holds it today",
+        says="bank clearing of the last closed day is what its accounts carry, item by item",
+        proof=Proof.LIVE,
+        checks=(
+            "closed_clearing_is_carried",
+            "carried_items_follow_from_their_day",
+            "books_are_closed_through_their_last_day",
+        ),
     ),
     "I13": Invariant(
         says="each settled posting is in exactly one settlement, whose total is payout and charges",

@@ -11,10 +11,12 @@ from payments.ledger.rules import (
     AccountCode,
     AccountKey,
     NewPosting,
+    bank,
     bank_clearing,
     cash_in_drawer,
     cash_variance,
     not_takings,
+    opening_balance,
     refunds_in_transit,
     takings,
     toll_receivable,
@@ -59,6 +61,14 @@ async def open_refund_accounts(
 ) -> None:
     """Open what refunds from a receiving account post to. Safe to repeat."""
     keys = [refunds_in_transit(receiving_account_id)]
+    await queries.insert_accounts_once(session, org_id, keys, now=now)
+
+
+async def open_statement_accounts(
+    session: AsyncSession, org_id: UUID, receiving_account_id: UUID, *, now: datetime
+) -> None:
+    """Open what the statements of a receiving account, and its go-live, post to. Safe to repeat."""
+    keys = [bank(receiving_account_id), opening_balance(receiving_account_id)]
     await queries.insert_accounts_once(session, org_id, keys, now=now)
 
 
