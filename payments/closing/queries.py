@@ -44,9 +44,10 @@ LIST_ACCOUNTS = text("""
     LEFT JOIN closed_over_days o
       ON (o.org_id, o.day, o.receiving_account_id) = (a.org_id, CAST(:day AS date), a.id)
     WHERE a.org_id = :org_id
-      AND (a.activated_at < :ends_at OR a.id = ANY(CAST(:moved AS uuid[])) OR EXISTS (
-          SELECT FROM ledger_checkpoints c
-          WHERE c.org_id = a.org_id AND c.code = 'bank_clearing' AND c.subject_id = a.id))
+      AND (a.activated_at < :ends_at OR a.id = ANY(CAST(:moved AS uuid[])) OR (
+          SELECT true FROM ledger_checkpoints c
+          WHERE c.org_id = a.org_id AND c.code = 'bank_clearing' AND c.subject_id = a.id
+          ORDER BY c.day DESC LIMIT 1))
     ORDER BY a.id
 """)
 # The regular poll reads on from ten minutes before where it ended (payments/polling/rules.py).
@@ -103,7 +104,8 @@ COUNT_SHIFTS = text("""
 """)
 # What a close has read of proofs and statements holds as long as this is the same.
 READ_MARK = text("""
-    SELECT (SELECT concat_ws(' ', count(*), max(set_at)) FROM account_proofs
+    SELECT (SELECT concat_ws(' ', count(*), count(*) FILTER (WHERE proof = 'statement'),
+                             max(set_at)) FROM account_proofs
             WHERE org_id = :org_id AND from_day <= :day),
            (SELECT concat_ws(' ', count(*), sum(s.line_count))
             FROM unnest(CAST(:account_ids AS uuid[])) AS a (id)
