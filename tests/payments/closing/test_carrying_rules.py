@@ -1,4 +1,4 @@
-"""What a close carries, whatever moved: always the sum of all that ever moved, item by item."""
+"""Carried items, whatever moved: always the sum of all that ever moved, item by item."""
 
 from collections import defaultdict
 from datetime import date, timedelta
