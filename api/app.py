@@ -71,6 +71,7 @@ from api.pay import complaints as pay_complaints
 from api.pay import parking_ticket
 from api.pay import routes as pay_routes
 from api.services import open_services
+from api.v1.accounts import go_live as accounts_go_live
 from api.v1.accounts import routes as accounts_routes
 from api.v1.apds import open_data
 from api.v1.apds import routes as apds_routes
@@ -83,6 +84,7 @@ from api.v1.callbacks import routes as callbacks_routes
 from api.v1.callbacks.callbacks_asgi import CallbacksASGI
 from api.v1.complaints import routes as complaints_routes
 from api.v1.credits import routes as credits_routes
+from api.v1.days import routes as days_routes
 from api.v1.devices import phone as devices_phone
 from api.v1.devices import references as devices_references
 from api.v1.devices import routes as devices_routes
@@ -145,6 +147,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     outages_routes.router,
     payees_routes.router,
     accounts_routes.router,
+    accounts_go_live.router,
     credits_routes.router,
     breaks_routes.router,
     complaints_routes.router,
@@ -154,6 +157,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     jobs_routes.router,
     statements_routes.router,
     statement_lines_routes.router,
+    days_routes.router,
     parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,

@@ -8,6 +8,7 @@ from core.settings import Settings
 from identity.organisations.queries import find_organisation, list_org_facts
 from identity.organisations.rules import OrgFacts
 from ops.errors import CannotStart
+from payments.closing.service import read_sections
 from payments.ledger.verifying import Verified, list_organisations, verify_books
 
 
@@ -31,7 +32,7 @@ async def verify_ledger(
                     raise CannotStart(f"There is no organisation {org_code!r}.")
                 orgs = [org]
         for org in sorted(orgs, key=lambda one: one.code):
-            yield org, await verify_books(database, org.id)
+            yield org, await verify_books(database, org.id, read_sections=read_sections)
     finally:
         await engine.dispose()
 

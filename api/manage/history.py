@@ -32,6 +32,7 @@ GROUP_OF_FACT: Final = {
     "verdict": "outcome",
     "rail": "account.rail",
     "decision": "review_decision",
+    "proof": "proof",
 }
 # What can be filtered for; the words are in [object] of api/manage/words/*/manage.toml.
 OBJECT_KINDS: Final = (
@@ -51,6 +52,7 @@ OBJECT_KINDS: Final = (
     "lot",
     "movement",
     "organisation",
+    "opening_balance",
     "outage",
     "parking_access",
     "parking_operator",
@@ -64,6 +66,7 @@ OBJECT_KINDS: Final = (
     "staff",
     "tariff",
     "ticket_book",
+    "receiving_account",
     "recount",
     "toll_charge",
     "toll_contract",

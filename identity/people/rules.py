@@ -69,6 +69,7 @@ class Permission(StrEnum):
     LEDGER_READ = "ledger.read"
     STATEMENTS_IMPORT = "statements.import"  # files of banks
     STATEMENTS_ACCEPT = "statements.accept"  # they count from then on
+    DAYS_CLOSE = "days.close"  # also what proves an account, and its opening balance
     JOBS_READ = "jobs.read"  # how far imports, exports and other long work have come
     AUDIT_READ = "audit.read"
     STAFF_READ = "staff.read"
@@ -117,7 +118,8 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     Role.FINANCE: _BOOKS
     | _COMPLAINTS
     | {P.BREAKS_RESOLVE, P.BILLS_CANCEL, P.PARKING_READ, P.PARKING_INSPECT}
-    | {P.STATEMENTS_IMPORT, P.STATEMENTS_ACCEPT, P.REFUNDS_REQUEST, P.REFUNDS_INSTRUCT},
+    | {P.STATEMENTS_IMPORT, P.STATEMENTS_ACCEPT, P.REFUNDS_REQUEST, P.REFUNDS_INSTRUCT}
+    | {P.DAYS_CLOSE},
     # Who approves accounts also sets the keys that prove them: docs/adr/0005.
     Role.APPROVER: _BOOKS
     | {P.ACCOUNTS_APPROVE, P.CALLBACK_ENDPOINTS_MANAGE, P.PARKING_READ, P.WATCH_LISTS_APPROVE}

@@ -27,6 +27,7 @@ class BreakKind(StrEnum):
     PARKING_CONFLICT = "parking_conflict"  # subject: the movement, or the stay
     KEYS_DOUBTED = "keys_doubted"  # an operator seems not to take ours; subject: the contract
     WEBHOOK_STOPPED = "webhook_stopped"  # subject: the endpoint, which nothing is sent to now
+    STATEMENT_GAP = "statement_gap"  # days closed without their statement; subject: the account
     BOOKS_DISAGREE = "books_disagree"  # an invariant does not hold (payments/invariants/)
     WORK_OVERDUE = "work_overdue"  # something is past its deadline; subject: the check
     ENDPOINT_SILENT = "endpoint_silent"  # a connection that usually reports; subject: the check
@@ -73,6 +74,7 @@ class BreakReason(StrEnum):
     WEBHOOK_GONE = "webhook_gone"  # host
     WEBHOOK_FAILING = "webhook_failing"  # host
     REFUND_UNANSWERED = "refund_unanswered"  # amount_vnd: instructed, and nobody knows the end
+    CLOSED_OVER = "closed_over"  # account: its last characters; day: the first one
     INVARIANT_BROKEN = "invariant_broken"  # invariant, evidence: {name: value}
     WORK_OVERDUE = "work_overdue"  # the same
     ENDPOINT_SILENT = "endpoint_silent"  # the same

@@ -22,13 +22,15 @@ from core.clock import day_bounds, hanoi_day
 from core.database_connections import patient
 from core.ids import first_id_at, instant_of
 from payments.breaks.rules import BreakKind
+from payments.invariants.closing import CLOSING_INVARIANTS
 from payments.invariants.parking import BY_DAY, PARKING_INVARIANTS
 from payments.invariants.rules import ALARM_KINDS
 from payments.invariants.statements import STATEMENT_INVARIANTS
 from payments.invariants.timed import TIMED_INVARIANTS
 
 # Per account: what the credits report, and no statement line has proved, is in bank clearing, to
-# the đồng. What a person confirmed to be the same money as another credit posts nothing.
+# the đồng. What a person confirmed to be the same money as another credit posts nothing. A go-live
+# takes all clearing away that was before it; what it puts back is still the credit's.
 BANK_CLEARING_EQUALS_UNPROVED_CREDITS: Final = """
     SELECT org_id, account_id, sum(reported_vnd) AS reported_vnd, sum(posted_vnd) AS posted_vnd
     FROM (
@@ -46,9 +48,11 @@ BANK_CLEARING_EQUALS_UNPROVED_CREDITS: Final = """
         UNION ALL
         SELECT org_id, debit_subject_id, 0, amount_vnd
         FROM postings WHERE debit_code = 'bank_clearing'
+          AND cause_kind NOT IN ('opening_balance', 'opening_balance_reversal')
         UNION ALL
         SELECT org_id, credit_subject_id, 0, -amount_vnd
-        FROM postings WHERE credit_code = 'bank_clearing') AS both_sides
+        FROM postings WHERE credit_code = 'bank_clearing'
+          AND cause_kind NOT IN ('opening_balance', 'opening_balance_reversal')) AS both_sides
     GROUP BY org_id, account_id HAVING sum(reported_vnd) <> sum(posted_vnd)
 """
 # I1, I2: per organisation all balances together are zero, and every leg has its account.
@@ -253,6 +257,13 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
                   ELSE l.receiving_account_id END, p.amount_vnd)
         ) AS said (code, subject_id, vnd)
         WHERE p.reversed_at IS NULL AND said.code IS NOT NULL
+        SELECT o.org_id, said.code, o.receiving_account_id, said.vnd, 0
+        FROM opening_balances o
+        CROSS JOIN LATERAL (VALUES
+            ('bank', -o.bank_vnd),
+            ('opening_balance', o.bank_vnd - o.clearing_vnd + o.under_way_vnd)
+        ) AS said (code, vnd)
+        WHERE o.confirmed_at IS NOT NULL AND o.ended_at IS NULL
         UNION ALL
         SELECT org_id, credit_code, credit_subject_id, 0, amount_vnd
         FROM postings WHERE credit_code <> 'bank_clearing'
@@ -428,6 +439,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "a_handled_notice_has_its_credit": A_HANDLED_NOTICE_HAS_ITS_CREDIT,
     **STATEMENT_INVARIANTS,
     **PARKING_INVARIANTS,
+    **CLOSING_INVARIANTS,
 }
 # What the running hub checks: those, and what the time decides.
 CHECKS: Final[dict[str, str]] = {**INVARIANTS, **TIMED_INVARIANTS}

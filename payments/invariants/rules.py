@@ -129,9 +129,15 @@ INVARIANTS_HELD: Final[dict[str, Invariant]] = {
         checks=("statements_chain",),
     ),
     "I12": Invariant(
-        says="bank clearing is what no line has matched, item by item",
+        says="bank clearing is what no line has matched, and of the last closed day what its"
+        " accounts carry, item by item",
         proof=Proof.LIVE,
-        checks=("clearing_is_what_no_line_proves",),
+        checks=(
+            "clearing_is_what_no_line_proves",
+            "closed_clearing_is_carried",
+            "carried_items_follow_from_their_day",
+            "books_are_closed_through_their_last_day",
+        ),
     ),
     "I13": Invariant(
         says="each settled posting is in exactly one settlement, whose total is payout and charges",

@@ -69,13 +69,14 @@ STATEMENTS_CHAIN: Final = """
                       AND w.receiving_account_id = d.receiving_account_id)
 """
 # I12: what a credit has in bank clearing is its amount while no line proves it, then nothing. Of
-# money from before the books no posting names the credit.
+# money from before the books no posting names the credit. A go-live takes clearing away and puts
+# it back beside the credits' own postings.
 CLEARING_IS_WHAT_NO_LINE_PROVES: Final = """
     SELECT org_id, item_id AS credit_id, sum(posted_vnd) AS posted_vnd, sum(said_vnd) AS said_vnd
     FROM (
         SELECT org_id, item_id, 1 AS in_books, amount_vnd AS posted_vnd, 0 AS said_vnd
         FROM postings WHERE item_id IS NOT NULL AND debit_code = 'bank_clearing'
-          AND cause_kind <> 'proof_reversal'
+          AND cause_kind NOT IN ('proof_reversal', 'opening_balance', 'opening_balance_reversal')
         UNION ALL
         SELECT org_id, item_id, 0, amount_vnd, 0
         FROM postings WHERE item_id IS NOT NULL AND debit_code = 'bank_clearing'
@@ -83,6 +84,7 @@ CLEARING_IS_WHAT_NO_LINE_PROVES: Final = """
         UNION ALL
         SELECT org_id, item_id, 0, -amount_vnd, 0
         FROM postings WHERE item_id IS NOT NULL AND credit_code = 'bank_clearing'
+          AND cause_kind NOT IN ('opening_balance', 'opening_balance_reversal')
         UNION ALL
         SELECT org_id, id, 0, 0, amount_vnd FROM bank_transactions WHERE direction = 'in'
         UNION ALL

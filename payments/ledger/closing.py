@@ -22,9 +22,16 @@ from core.db import Database
 from core.tenancy import open_org_transaction
 from payments.ledger import queries_days as queries
 from payments.ledger.errors import BooksBusy, DayAhead, DayClosed, DayNotNext, EarlierReleasePosts
-from payments.ledger.hashing import POSTING_FIELDS, DayHash
+from payments.ledger.hashing import PLAIN_VERSION, POSTING_FIELDS, VERSION, DayHash
 from payments.ledger.rules import subject_of_day
-from payments.ledger.types import Checkpoint, ClosedDay, DayCount
+from payments.ledger.types import (
+    Checkpoint,
+    ClosedDay,
+    DayCount,
+    DayParts,
+    DayRead,
+    ReadParts,
+)
 
 TRIES_MAX: Final = 400  # for the lock, within two seconds or a little more
 PAUSE_S: Final = 0.005
@@ -47,6 +54,7 @@ class _Reading:
     count: DayCount
     checkpoints: list[Checkpoint]
     hash: DayHash
+    parts: DayParts | None
 
 
 class _NotHeld(Exception):
@@ -54,13 +62,21 @@ class _NotHeld(Exception):
 
 
 async def close_day(
-    database: Database, org_id: UUID, day: date, *, actor: Actor, now: datetime
+    database: Database,
+    org_id: UUID,
+    day: date,
+    *,
+    actor: Actor,
+    now: datetime,
+    read_parts: ReadParts | None = None,
 ) -> ClosedDay:
     """Close a day, in transactions of its own; the first close takes in all that lies before it.
 
     Args:
         database: of the hub's role.
         day: the one after the last closed day, and not after today by our clock and the database's.
+        read_parts: what else belongs to the day (payments/closing); the hash covers it. It raises
+            where the day is not ready. None: a day of the ledger alone.
 
     Raises:
         BooksNotFound, DayClosed, DayNotNext, DayAhead
@@ -77,9 +93,16 @@ async def close_day(
                 raise DayAhead(today)
             check_order(await queries.read_closed_through(session, org_id), day)
             with patient(queries.ANSWER_WITHIN_S):
-                reading = await _read(session, org_id, day, now=now)
+                reading = await _read(session, org_id, day, read_parts, now=now)
         closed = await _close_as_read(
-            database, org_id, day, reading, is_last=not rounds_left, actor=actor, now=now
+            database,
+            org_id,
+            day,
+            reading,
+            read_parts,
+            is_last=not rounds_left,
+            actor=actor,
+            now=now,
         )
         if closed is not None:
             log.info(
@@ -125,6 +148,7 @@ async def _close_as_read(
     org_id: UUID,
     day: date,
     reading: _Reading,
+    read_parts: ReadParts | None,
     *,
     is_last: bool,
     actor: Actor,
@@ -151,18 +175,27 @@ async def _close_as_read(
                         most=max(postings, READ_UNDER_LOCK_MAX) + 1,
                     )
                     # The day before may be closed by now, as the first one.
-                    if (found, closed_through) != (postings, _day_of(reading)):
+                    if (found, closed_through) != (postings, _day_of(reading)) or not (
+                        reading.parts is None or await reading.parts.still_holds(session)
+                    ):
                         if not is_last:
                             return None
                         if found + reading.before.postings > READ_UNDER_LOCK_MAX:
                             raise BooksBusy
-                        reading = await _read(session, org_id, day, now=now)
+                        reading = await _read(session, org_id, day, read_parts, now=now)
                 return await _write(session, org_id, day, reading, actor=actor, now=now)
         await asyncio.sleep(PAUSE_S)
     raise BooksBusy
 
 
-async def _read(session: AsyncSession, org_id: UUID, day: date, *, now: datetime) -> _Reading:
+async def _read(
+    session: AsyncSession,
+    org_id: UUID,
+    day: date,
+    read_parts: ReadParts | None,
+    *,
+    now: datetime,
+) -> _Reading:
     previous = await queries.find_day(session, org_id, day - timedelta(days=1))
     after = None if previous is None else previous.day
     before = DayCount(0, None)
@@ -175,18 +208,22 @@ async def _read(session: AsyncSession, org_id: UUID, day: date, *, now: datetime
         previous_day=after,
         previous_hash=None if previous is None else previous.hash,
         postings_before=before.postings,
+        version=PLAIN_VERSION if read_parts is None else VERSION,
     )
     count = DayCount(0, None)
     async with aclosing(queries.stream_postings(session, org_id, day, after=after)) as parts:
         async for rows in parts:
             day_hash.add_postings(rows)
             count = count.add(len(rows), max(row[_POSTED_AT] for row in rows))
+    checkpoints = await queries.sum_day(session, org_id, day, after=after)
+    read = DayRead(org_id=org_id, day=day, previous_day=after, checkpoints=checkpoints)
     return _Reading(
         previous=previous,
         before=before,
         count=count,
-        checkpoints=await queries.sum_day(session, org_id, day, after=after),
+        checkpoints=checkpoints,
         hash=day_hash,
+        parts=None if read_parts is None else await read_parts(session, read),
     )
 
 
@@ -212,12 +249,20 @@ async def _write(
         closed_by=actor.id,
         postings=reading.count.postings,
         postings_before=reading.before.postings,
-        hash=reading.hash.finish(reading.checkpoints, closed_at=closed_at, closed_by=actor.id),
+        hash=reading.hash.finish(
+            reading.checkpoints,
+            sections=() if reading.parts is None else reading.parts.sections,
+            closed_at=closed_at,
+            closed_by=actor.id,
+        ),
         previous_hash=None if previous is None else previous.hash,
+        hash_version=PLAIN_VERSION if reading.parts is None else VERSION,
     )
     await queries.insert_day(session, org_id, closed)
     if reading.checkpoints:
         await queries.insert_checkpoints(session, org_id, day, reading.checkpoints)
+    if reading.parts is not None:
+        await reading.parts.write(session, closed)
     await queries.move_books(session, org_id, day)
     record_change(
         session,

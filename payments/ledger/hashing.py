@@ -3,7 +3,8 @@
 Canonical, so that anybody can compute it again: each field is its length (four bytes, the highest
 first; all ones for NULL) and its bytes. A UUID is its 16 bytes, text is UTF-8, a whole number is
 written in decimal digits, a date as 2026-11-20, an instant as the microseconds since 1970 in UTC.
-Each section is its name, its rows' fields, and the count of its rows.
+Each section is its name, its rows' fields, and the count of its rows. Version 2 has more sections
+behind the checkpoints: what a package above adds to a close (payments/closing).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +13,10 @@ from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
-VERSION: Final = 1
+from payments.ledger.types import Section
+
+PLAIN_VERSION: Final = 1  # of a day that was closed without accounts
+VERSION: Final = 2
 # Every column of a posting but the organisation, which the head names.
 POSTING_FIELDS: Final = (
     "id",
@@ -55,10 +59,11 @@ class DayHash:
         previous_day: date | None,
         previous_hash: bytes | None,
         postings_before: int,
+        version: int = PLAIN_VERSION,
     ) -> None:
         self._hash = sha256()
         self._count = 0
-        self._feed(("ledger day", VERSION, org_id, day, previous_day, previous_hash))
+        self._feed(("ledger day", version, org_id, day, previous_day, previous_hash))
         self._feed((postings_before, "postings"))
 
     def add_postings(self, rows: Iterable[Sequence[Any]]) -> None:
@@ -68,18 +73,30 @@ class DayHash:
             self._count += 1
 
     def finish(
-        self, checkpoints: Sequence[Sequence[Any]], *, closed_at: datetime, closed_by: UUID | None
+        self,
+        checkpoints: Sequence[Sequence[Any]],
+        *,
+        sections: Sequence[Section] = (),
+        closed_at: datetime,
+        closed_by: UUID | None,
     ) -> bytes:
         """Return the 32 bytes.
 
         Args:
             checkpoints: those of the day, each as CHECKPOINT_FIELDS, by code and subject.
+            sections: what else stands in the day; none in version 1.
         """
         done = self._hash.copy()
         fields: list[Any] = [self._count, "checkpoints"]
         for row in checkpoints:
             fields += row
-        fields += [len(checkpoints), "closed", closed_at, closed_by]
+        fields.append(len(checkpoints))
+        for section in sections:
+            fields.append(section.name)
+            for row in section.rows:
+                fields += row
+            fields.append(len(section.rows))
+        fields += ["closed", closed_at, closed_by]
         done.update(_write(fields))
         return done.digest()
 

@@ -125,6 +125,8 @@ class LedgerDay(Base):
     postings: Mapped[int] = mapped_column(BigInteger)  # how many it holds
     postings_before: Mapped[int] = mapped_column(BigInteger)  # of the first: before the books
     hash: Mapped[bytes]  # 32 bytes, payments/ledger/hashing.py
+    # 1: postings and checkpoints; 2: with accounts and what they carry (payments/closing).
+    hash_version: Mapped[int] = mapped_column(SmallInteger, server_default=text("1"))
     previous_hash: Mapped[bytes | None]
 
 

@@ -31,14 +31,18 @@ LOCK_BOOKS = text("""
 """)
 MOVE_BOOKS = text("UPDATE ledger_books SET closed_through = :day WHERE org_id = :org_id")
 LIST_BOOKS = text("SELECT org_id FROM ledger_books ORDER BY org_id")
-LIST_DAYS = text("""
-    SELECT day, previous_day, closed_at, closed_by, postings, postings_before, hash, previous_hash
-    FROM ledger_days WHERE org_id = :org_id AND day > CAST(:after AS date) ORDER BY day LIMIT :most
-""")
-FIND_DAY = text("""
-    SELECT day, previous_day, closed_at, closed_by, postings, postings_before, hash, previous_hash
-    FROM ledger_days WHERE org_id = :org_id AND day = :day
-""")
+_CLOSED: Final = ", ".join(ClosedDay._fields)
+LIST_DAYS = text(f"""
+    SELECT {_CLOSED} FROM ledger_days
+    WHERE org_id = :org_id AND day > CAST(:after AS date) ORDER BY day LIMIT :most
+""")  # noqa: S608 (our names)
+LIST_LAST_DAYS = text(f"""
+    SELECT {_CLOSED} FROM ledger_days
+    WHERE org_id = :org_id AND day < CAST(:before AS date) ORDER BY day DESC LIMIT :most
+""")  # noqa: S608 (our names)
+FIND_DAY = text(f"""
+    SELECT {_CLOSED} FROM ledger_days WHERE org_id = :org_id AND day = :day
+""")  # noqa: S608 (our names)
 # All that a day holds lies after the day before it; the first day holds all from the books' start.
 # Asked while payments wait: the index ix_postings_day has the answer.
 COUNT_DAY = text("""
@@ -85,9 +89,9 @@ READ_CHECKPOINTS = text(f"""
 INSERT_DAY = text("""
     INSERT INTO ledger_days (
         org_id, day, previous_day, closed_at, closed_by, postings, postings_before, hash,
-        previous_hash)
+        previous_hash, hash_version)
     VALUES (:org_id, :day, :previous_day, :closed_at, :closed_by, :postings, :postings_before,
-            :hash, :previous_hash)
+            :hash, :previous_hash, :hash_version)
 """)
 INSERT_CHECKPOINTS = text("""
     INSERT INTO ledger_checkpoints (org_id, day, code, subject_id, balance_vnd, postings)
@@ -201,6 +205,15 @@ async def list_days(
     """List closed days by their dates, those after a day, or from the first on."""
     values = {"org_id": org_id, "after": _bound(after), "most": most}
     return [ClosedDay(*row) for row in await session.execute(LIST_DAYS, values)]
+
+
+async def list_last_days(
+    session: AsyncSession, org_id: UUID, *, before: date | None, most: int
+) -> list[ClosedDay]:
+    """List closed days, the last one first: those before a day, or from the last on."""
+    until = FOR_EVER if before is None else before.isoformat()
+    values = {"org_id": org_id, "before": until, "most": most}
+    return [ClosedDay(*row) for row in await session.execute(LIST_LAST_DAYS, values)]
 
 
 async def find_day(session: AsyncSession, org_id: UUID, day: date) -> ClosedDay | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 
@@ -56,9 +57,25 @@ class NewPosting:
     item_id: UUID | None = None
 
 
+# Causes of postings of a go-live. Their one leg of all clearing until then has the go-live itself
+# as its item: it stands for the past, and is carried by nobody.
+OPENING: Final = "opening_balance"
+OPENING_REVERSAL: Final = "opening_balance_reversal"
+
+
 def bank_clearing(receiving_account_id: UUID) -> AccountKey:
     """Money that a callback reported and no statement has confirmed yet."""
     return AccountKey(code=AccountCode.BANK_CLEARING, subject_id=receiving_account_id)
+
+
+def bank(receiving_account_id: UUID) -> AccountKey:
+    """What an account's bank says is on it."""
+    return AccountKey(code=AccountCode.BANK, subject_id=receiving_account_id)
+
+
+def opening_balance(receiving_account_id: UUID) -> AccountKey:
+    """What was on an account before its statements count."""
+    return AccountKey(code=AccountCode.OPENING_BALANCE, subject_id=receiving_account_id)
 
 
 def unapplied(holder_id: UUID) -> AccountKey:

@@ -28,6 +28,7 @@ OF_STATEMENTS: Final = (
     AccountCode.BANK_CHARGES,
     AccountCode.INTEREST,
     AccountCode.NOT_THE_HUBS,
+    AccountCode.OPENING_BALANCE,
     AccountCode.REFUNDS_IN_TRANSIT,
 )
 
@@ -75,7 +76,7 @@ async def open_refund_accounts(
 async def open_statement_accounts(
     session: AsyncSession, org_id: UUID, receiving_account_id: UUID, *, now: datetime
 ) -> None:
-    """Open what lines of a receiving account's statements post to. Safe to repeat."""
+    """Open what the statements of a receiving account, and its go-live, post to. Safe to repeat."""
     keys = [AccountKey(code=code, subject_id=receiving_account_id) for code in OF_STATEMENTS]
     keys.append(AccountKey(code=AccountCode.OWN_TRANSFERS, subject_id=org_id))
     await queries.insert_accounts_once(session, org_id, keys, now=now)

@@ -1,8 +1,12 @@
-"""Rows of the books' days as they travel."""
+"""Rows of the books' days as they travel, and what a package above adds to a close."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 
 class DayCount(NamedTuple):
@@ -38,3 +42,38 @@ class ClosedDay(NamedTuple):
     postings_before: int  # of the first day: what was posted before there were books
     hash: bytes
     previous_hash: bytes | None
+    hash_version: int = 1
+
+
+class Section(NamedTuple):
+    """Rows of a closed day that its hash covers, in an order that does not change."""
+
+    name: str
+    rows: Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DayRead:
+    """What a close has read of its day so far, for whoever adds parts to it."""
+
+    org_id: UUID
+    day: date
+    previous_day: date | None  # None: the first close; all before it belongs to the day
+    checkpoints: Sequence[Checkpoint]  # of the accounts that moved
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DayParts:
+    """What a package above adds to a close: rows that the hash covers, and how they are written."""
+
+    sections: Sequence[Section]
+    # Under the lock, with every payment waiting: whether what was read still holds.
+    still_holds: Callable[[AsyncSession], Awaitable[bool]]
+    write: Callable[[AsyncSession, ClosedDay], Awaitable[None]]
+
+
+# Reads the parts of a day, in the snapshot that its postings are read in. What it raises ends the
+# close.
+ReadParts = Callable[[AsyncSession, DayRead], Awaitable[DayParts]]
+# Reads the sections of a closed day as they are stored, to be verified.
+ReadSections = Callable[[AsyncSession, UUID, date], Awaitable[Sequence[Section]]]

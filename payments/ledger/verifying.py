@@ -16,9 +16,9 @@ from core.audit import list_changes
 from core.database_connections import patient
 from core.db import Database
 from payments.ledger import queries_days as queries
-from payments.ledger.hashing import POSTING_FIELDS, DayHash
+from payments.ledger.hashing import PLAIN_VERSION, POSTING_FIELDS, DayHash
 from payments.ledger.rules import subject_of_day
-from payments.ledger.types import Checkpoint, ClosedDay
+from payments.ledger.types import Checkpoint, ClosedDay, ReadSections, Section
 
 DAYS_AT_ONCE: Final = 100
 
@@ -76,11 +76,15 @@ async def list_organisations(session: AsyncSession) -> list[UUID]:
     return await queries.list_books(session)
 
 
-async def verify_books(database: Database, org_id: UUID) -> Verified:
+async def verify_books(
+    database: Database, org_id: UUID, *, read_sections: ReadSections | None = None
+) -> Verified:
     """Verify an organisation's books up to the first day that does not agree.
 
     Args:
         database: of a role that reads the organisation's rows without entering it (the worker's).
+        read_sections: reads what a package above added to a day; without it days that have such
+            sections do not agree.
 
     Raises:
         BooksNotFound
@@ -96,7 +100,9 @@ async def verify_books(database: Database, org_id: UUID) -> Verified:
         for closed in page:
             async with database.begin() as session:
                 with patient(queries.ANSWER_WITHIN_S):
-                    reasons = await _verify_day(session, org_id, closed, last, accounts)
+                    reasons = await _verify_day(
+                        session, org_id, closed, last, accounts, read_sections
+                    )
             if reasons:
                 fault = Fault(day=closed.day, reasons=tuple(reasons))
                 return Verified(org_id=org_id, days=days, postings=postings, last=last, fault=fault)
@@ -116,6 +122,7 @@ async def _verify_day(
     closed: ClosedDay,
     previous: ClosedDay | None,
     accounts: _Accounts,
+    read_sections: ReadSections | None,
 ) -> list[str]:
     """Return why a day does not agree with its postings, or with the day before it."""
     await queries.read_snapshot(session)
@@ -139,6 +146,7 @@ async def _verify_day(
         previous_day=after,
         previous_hash=before_hash,
         postings_before=closed.postings_before,
+        version=closed.hash_version,
     )
     found = 0
     async with aclosing(queries.stream_postings(session, org_id, closed.day, after=after)) as parts:
@@ -150,7 +158,16 @@ async def _verify_day(
         reasons.append(f"It was closed with {closed.postings} postings, and {found} are there.")
     stored = await queries.list_checkpoints(session, org_id, closed.day)
     reasons += _compare(stored, accounts.end_day())
-    computed = day_hash.finish(stored, closed_at=closed.closed_at, closed_by=closed.closed_by)
+    sections: Sequence[Section] = ()
+    if read_sections is not None:
+        sections = await read_sections(session, org_id, closed.day)
+    if closed.hash_version == PLAIN_VERSION:
+        if any(section.rows for section in sections):
+            reasons.append("It has accounts or carried items, and was closed without them.")
+        sections = ()
+    computed = day_hash.finish(
+        stored, sections=sections, closed_at=closed.closed_at, closed_by=closed.closed_by
+    )
     if computed != closed.hash:
         reasons.append(
             f"Its hash is {closed.hash.hex()}, and what stands in it gives {computed.hex()}."

@@ -35,6 +35,7 @@ class EventKind(StrEnum):
     PARKING_PASS_ENDING = "parking.pass_ending"  # noqa: S105 (no password); within a week
     ACCOUNT_TESTED = "account.tested"
     ACCOUNT_CHANGED = "account.changed"
+    DAY_CLOSED = "day.closed"  # of the books: never opened again
     WEBHOOK_TEST = "webhook.test"  # somebody tries an endpoint out
 
 

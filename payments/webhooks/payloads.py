@@ -26,10 +26,15 @@ _SESSION: Final = (
     *("amount_vnd", "due_vnd", "paid_until"),
 )
 _REFUND: Final = ("refund_id", "payment_id", "credit_id", "status", "amount_vnd")
+_DAY: Final = (
+    *("day", "hash", "postings", "carried_vnd", "statement_accounts", "callbacks_only_accounts"),
+    "closed_over_accounts",
+)
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "bill": _BILL,
     "payment": _PAYMENT,
     "refund": _REFUND,
+    "day": _DAY,
     "parking_session": _SESSION,
     "webhook": ("message",),
 }

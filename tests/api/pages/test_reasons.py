@@ -126,6 +126,7 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
     BreakReason.TOLL_KEYS_NOT_TAKEN: ({"name": "VETC"}, "VETC"),
     BreakReason.POLL_ROWS_UNREADABLE: ({"account": "…0011", "rows": 3}, ["…0011", "3"]),
     BreakReason.POLL_ANSWER_PASSED: ({"account": "…0011"}, ["…0011"]),
+    BreakReason.CLOSED_OVER: ({"account": "…0011", "day": "2026-11-20"}, ["…0011"]),
     BreakReason.WEBHOOK_GONE: ({"host": "erp.example.vn"}, ["erp.example.vn"]),
     BreakReason.WEBHOOK_FAILING: ({"host": "erp.example.vn"}, ["erp.example.vn"]),
     BreakReason.INVARIANT_BROKEN: (

@@ -40,7 +40,7 @@ def test_a_group_stands_for_its_events_and_no_other() -> None:
     assert list_kinds(["payment.*"]) == [
         *("counter_sale.received", "credit.unassigned", "credit.unexplained", "credit.corrected")
     ]
-    assert list_kinds(["bill.paid", "day.*"]) == ["bill.paid"]
+    assert list_kinds(["bill.paid", "day.*"]) == ["bill.paid", "day.closed"]
     assert "parking.entered" in list_kinds(["parking_session.*"])
 
 
