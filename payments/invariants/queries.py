@@ -257,6 +257,7 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
                   ELSE l.receiving_account_id END, p.amount_vnd)
         ) AS said (code, subject_id, vnd)
         WHERE p.reversed_at IS NULL AND said.code IS NOT NULL
+        UNION ALL
         SELECT o.org_id, said.code, o.receiving_account_id, said.vnd, 0
         FROM opening_balances o
         CROSS JOIN LATERAL (VALUES
