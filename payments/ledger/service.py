@@ -64,10 +64,10 @@ async def open_refund_accounts(
     await queries.insert_accounts_once(session, org_id, keys, now=now)
 
 
-async def open_statement_accounts(
+async def open_opening_accounts(
     session: AsyncSession, org_id: UUID, receiving_account_id: UUID, *, now: datetime
 ) -> None:
-    """Open what the statements of a receiving account, and its go-live, post to. Safe to repeat."""
+    """Open what the go-live of a receiving account posts to. Safe to repeat."""
     keys = [bank(receiving_account_id), opening_balance(receiving_account_id)]
     await queries.insert_accounts_once(session, org_id, keys, now=now)
 
