@@ -128,7 +128,7 @@ async def confirm_opening(
     opening.clearing_vnd = clearing_vnd
     opening.under_way_vnd = sum(under_way_vnd.values())
     await session.flush()
-    await ledger.open_statement_accounts(session, org_id, account_id, now=now)
+    await ledger.open_opening_accounts(session, org_id, account_id, now=now)
     await _post(session, opening, under_way_vnd, now=now)
     await queries.set_proof(
         session, org_id, account_id, opening.day, Proof.STATEMENT, set_by=actor.id, now=now

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from payments.closing.rules import COUNTED_MAX, DISAGREEING, NOT_READ
 
 # Accounts that have part in a day: in force by its end, or with clearing that is carried.
+# Lines from before a go-live are in its opening balance.
 # What is open is found by partial indexes; the proof, the statement's day and the word of two
 # people by their keys.
 LIST_ACCOUNTS = text("""
@@ -32,6 +33,11 @@ LIST_ACCOUNTS = text("""
         ORDER BY from_day DESC LIMIT 1) p ON true
     LEFT JOIN statement_days s
       ON (s.org_id, s.receiving_account_id, s.day) = (a.org_id, a.id, CAST(:day AS date))
+    LEFT JOIN LATERAL (
+        SELECT day FROM opening_balances
+        WHERE org_id = a.org_id AND receiving_account_id = a.id AND day <= :day
+          AND confirmed_at IS NOT NULL AND ended_at IS NULL
+        ORDER BY day DESC LIMIT 1) g ON true
     CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE booked_on = :day) AS open_lines,
                CAST(coalesce(sum(open_vnd) FILTER (WHERE booked_on = :day), 0) AS bigint)
@@ -40,7 +46,7 @@ LIST_ACCOUNTS = text("""
                    AS bigint) AS late_lines_vnd
         FROM statement_lines
         WHERE org_id = a.org_id AND receiving_account_id = a.id AND booked_on <= :day
-          AND open_vnd > 0) l
+          AND booked_on >= coalesce(g.day, CAST('-infinity' AS date)) AND open_vnd > 0) l
     LEFT JOIN closed_over_days o
       ON (o.org_id, o.day, o.receiving_account_id) = (a.org_id, CAST(:day AS date), a.id)
     WHERE a.org_id = :org_id

@@ -12,10 +12,12 @@ from payments.ledger.rules import (
     AccountCode,
     AccountKey,
     NewPosting,
+    bank,
     bank_clearing,
     cash_in_drawer,
     cash_variance,
     not_takings,
+    opening_balance,
     refunds_in_transit,
     takings,
     toll_receivable,
@@ -28,7 +30,6 @@ OF_STATEMENTS: Final = (
     AccountCode.BANK_CHARGES,
     AccountCode.INTEREST,
     AccountCode.NOT_THE_HUBS,
-    AccountCode.OPENING_BALANCE,
     AccountCode.REFUNDS_IN_TRANSIT,
 )
 
@@ -73,10 +74,18 @@ async def open_refund_accounts(
     await queries.insert_accounts_once(session, org_id, keys, now=now)
 
 
+async def open_opening_accounts(
+    session: AsyncSession, org_id: UUID, receiving_account_id: UUID, *, now: datetime
+) -> None:
+    """Open what the go-live of a receiving account posts to. Safe to repeat."""
+    keys = [bank(receiving_account_id), opening_balance(receiving_account_id)]
+    await queries.insert_accounts_once(session, org_id, keys, now=now)
+
+
 async def open_statement_accounts(
     session: AsyncSession, org_id: UUID, receiving_account_id: UUID, *, now: datetime
 ) -> None:
-    """Open what the statements of a receiving account, and its go-live, post to. Safe to repeat."""
+    """Open what lines of a receiving account's statements post to. Safe to repeat."""
     keys = [AccountKey(code=code, subject_id=receiving_account_id) for code in OF_STATEMENTS]
     keys.append(AccountKey(code=AccountCode.OWN_TRANSFERS, subject_id=org_id))
     await queries.insert_accounts_once(session, org_id, keys, now=now)

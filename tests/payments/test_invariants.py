@@ -16,6 +16,7 @@ from ops.postgres.supervisor import Cluster
 from payments.bills.cash import take_rest_in_cash
 from payments.bills.references import make_reference
 from payments.breaks.service import close_break
+from payments.invariants.closing import CLOSING_INVARIANTS
 from payments.invariants.jobs import check_invariants
 from payments.invariants.parking import PARKING_INVARIANTS
 from payments.invariants.queries import CHECKS, INVARIANTS
@@ -334,6 +335,7 @@ async def test_a_violation_is_seen(
 def test_every_invariant_has_a_violation_that_shows_it() -> None:
     shown_elsewhere = {
         *PARKING_INVARIANTS,  # tests/parking/test_books.py
+        *CLOSING_INVARIANTS,  # tests/payments/closing/test_tampering.py
         "toll_charges_are_kept_or_go_back",  # tests/payments/rails/test_toll_rail.py
     }
     shown = {name for _, seen_by in DAMAGES.values() for name in seen_by}

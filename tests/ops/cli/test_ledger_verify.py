@@ -10,6 +10,8 @@ import psycopg
 import pytest
 
 from core.db import Database
+from tests.payments.closing.days import FRIDAY, THURSDAY
+from tests.payments.closing.days import close as close_by_account
 from tests.payments.ledger.books import a_posting, close, post
 from tests.world.databases import TEST_SECRET_KEY, FreshDatabase
 from tests.world.stalls import PayableStall, a_payable_stall
@@ -65,6 +67,26 @@ async def test_books_that_do_not_agree_are_named_with_their_day_and_end_in_exit_
     assert (found["org"], found["agrees"], found["wrong_day"]) == ("HKXM", False, "2026-11-20")
     reason = "says -5 ₫ (1 legs), and the postings give -6 ₫ (1 legs)."
     assert found["reasons"][0].endswith(reason), found
+
+
+async def test_a_changed_account_of_a_closed_day_is_named_with_its_day(
+    app_database: Database, fresh_database: FreshDatabase, stall: PayableStall, tmp_path: Path
+) -> None:
+    """The accounts of a day are in its hash, as payments/closing adds them."""
+    await post(app_database, stall, a_posting(stall, 5))
+    for day in (THURSDAY, FRIDAY):
+        await close_by_account(app_database, stall, day)
+    assert verify(fresh_database, tmp_path).returncode == 0
+
+    with psycopg.connect(fresh_database.owner_url) as owner:
+        owner.execute(
+            "UPDATE ledger_day_accounts SET clearing_vnd = 6, carried_vnd = 6 WHERE day = %s",
+            [FRIDAY],
+        )
+    told = verify(fresh_database, tmp_path)
+
+    assert told.returncode == 1
+    assert "HKXM: 2026-11-20 DOES NOT AGREE" in told.stdout
 
 
 def test_an_unknown_organisation_is_one_plain_line(

@@ -17,11 +17,9 @@ from payments.closing import opening, queries_days, service
 from payments.closing.models import OpeningBalance
 from payments.closing.opening import NewOpening
 from payments.closing.rules import DayAccount
-from payments.ledger import queries as ledger_queries
-from payments.ledger import service as ledger
-from payments.ledger.rules import AccountCode, AccountKey, NewPosting, bank, bank_clearing
 from payments.ledger.types import ClosedDay
-from payments.statements.rules import StatementStatus
+from payments.reconciliation.service import explain_line, link_line
+from payments.statements.rules import Explanation, StatementStatus
 from tests.world.bills import a_bill
 from tests.world.constants import APPROVER, MANAGER, NOON
 from tests.world.notices import pay
@@ -136,33 +134,18 @@ async def explain(
     line_id: UUID,
     line: Line,
     *,
-    booked_on: date,
     now: datetime = LATER,
 ) -> None:
-    """Post a line as what it is: its credit, or a charge of the bank."""
-    charges = AccountKey(code=AccountCode.BANK_CHARGES, subject_id=stall.account_id)
-    debit, credit = bank(stall.account_id), bank_clearing(stall.account_id)
-    if line.credit is None:
-        debit, credit = charges, bank(stall.account_id)
-    async with open_org_transaction(database, stall.org.id) as session:
-        await ledger_queries.insert_accounts_once(
-            session, stall.org.id, [bank(stall.account_id), charges], now=now
-        )
-        posting = NewPosting(
-            debit=debit,
-            credit=credit,
-            amount_vnd=abs(line.amount_vnd),
-            cause_kind="line",
-            cause_id=line_id,
-            step=0,
-            effective_at=at(booked_on, 0),
-            item_id=line.credit,
-        )
-        await ledger.post(session, stall.org.id, [posting], now=now)
-        await session.execute(
-            text("UPDATE statement_lines SET open_vnd = 0 WHERE org_id = :org AND id = :id"),
-            {"org": stall.org.id, "id": line_id},
-        )
+    """Say what a line is: its credit, or a charge of the bank."""
+    org_id = stall.org.id
+    said: dict[str, Any] = {"words": "theo sao kê", "actor": MANAGER, "now": now}
+    async with open_org_transaction(database, org_id) as session:
+        if line.credit is None:
+            await explain_line(
+                session, org_id, line_id, explanation=Explanation.BANK_CHARGE, **said
+            )
+        else:
+            await link_line(session, org_id, line_id, credit_ids=[line.credit], **said)
 
 
 async def own_and_explain(
@@ -176,7 +159,7 @@ async def own_and_explain(
     made = await own_days(database, stall, days, opening_vnd=opening_vnd)
     for day, lines in days:
         for place, line in enumerate(lines):
-            await explain(database, stall, made[day, place], line, booked_on=day)
+            await explain(database, stall, made[day, place], line)
 
 
 async def close(

@@ -40,6 +40,7 @@ from tests.payments.closing.days import (
     close,
     go_live,
     own_and_explain,
+    own_days,
     row_of,
 )
 from tests.payments.invariants import find_violations
@@ -149,6 +150,21 @@ async def test_an_account_of_which_nothing_was_reported_opens_with_its_statement
     await own_and_explain(app_database, stall, [(FRIDAY, [])], opening_vnd=-3_000)
     await close(app_database, stall, FRIDAY)
     assert (await row_of(app_database, stall, FRIDAY)).bank_vnd == -3_000
+
+
+async def test_lines_from_before_the_go_live_are_in_its_opening_balance(
+    app_database: Database, stall: PayableStall
+) -> None:
+    """Open or not: they are no late lines."""
+    await own_days(app_database, stall, [(THURSDAY, [Line(amount_vnd=700)])], opening_vnd=0)
+    await close(app_database, stall, THURSDAY)
+    await go_live(app_database, stall, FRIDAY, 700)
+    await own_and_explain(app_database, stall, [(FRIDAY, [])], opening_vnd=700)
+
+    await close(app_database, stall, FRIDAY)
+
+    row = await row_of(app_database, stall, FRIDAY)
+    assert (row.closing_vnd, row.bank_vnd, row.late_lines_vnd) == (700, 700, 0)
 
 
 async def test_who_proposed_it_does_not_confirm_it(

@@ -324,7 +324,7 @@ async def test_a_late_line_is_posted_in_the_open_day(
         opening_vnd=0,
     )  # fmt: skip
     await close(app_database, stall, SATURDAY)
-    await explain(app_database, stall, made[FRIDAY, 0], late, booked_on=FRIDAY)
+    await explain(app_database, stall, made[FRIDAY, 0], late)
     await close(app_database, stall, SUNDAY)
 
     rows = [await row_of(app_database, stall, day) for day in (FRIDAY, SATURDAY, SUNDAY)]
