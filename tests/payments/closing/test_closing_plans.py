@@ -49,9 +49,10 @@ SPREAD = """
     SELECT org_id, receiving_account_id, period_to, id, 100, 1, 1, 1 FROM statements;
     INSERT INTO statement_lines (
         org_id, id, line_no, booked_on, is_date_only, direction, amount_vnd, bank_reference, memo,
-        is_reversal, statement_id, receiving_account_id, open_vnd)
+        is_reversal, statement_id, receiving_account_id, open_vnd, explanation)
     SELECT s.org_id, gen_random_uuid(), n, s.period_to, true, 'in', 1000, '', '', false, s.id,
-           s.receiving_account_id, CASE WHEN s.period_to = %(friday)s AND n < 4 THEN 1000 ELSE 0 END
+           s.receiving_account_id, CASE WHEN s.period_to = %(friday)s AND n < 4 THEN 1000 ELSE 0 END,
+           CASE WHEN s.period_to = %(friday)s AND n < 4 THEN NULL ELSE 'credit' END
     FROM statements s CROSS JOIN generate_series(1, 100) n;
     INSERT INTO ledger_checkpoints
     SELECT %(org)s, code, subject_id, CAST(%(friday)s AS date) - n, 1, 1
