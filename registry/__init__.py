@@ -27,6 +27,8 @@ from parking.shifts.queries import find_shift_at
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
 from payments.payees.queries import find_payee_ids
+from payments.settlements import jobs as settlement_jobs
+from payments.settlements import rules as settlement_rules
 from payments.statements import jobs as statement_jobs
 from payments.statements import rules as statement_rules
 
@@ -63,6 +65,7 @@ REGISTRY: Final = Registry(
             statement_rules.READ: statement_jobs.make_reader,
             statement_rules.WRITE: statement_jobs.make_writer,
             statement_rules.PURGE: statement_jobs.make_purger,
+            settlement_rules.DRAFT: settlement_jobs.make_drafter,
         }
     ),
 )

@@ -24,6 +24,7 @@ from core.ids import first_id_at, instant_of
 from payments.breaks.rules import BreakKind
 from payments.invariants.parking import BY_DAY, PARKING_INVARIANTS
 from payments.invariants.rules import ALARM_KINDS
+from payments.invariants.settlements import SETTLEMENT_INVARIANTS
 from payments.invariants.timed import TIMED_INVARIANTS
 
 # Per account: what the credits report is what left bank clearing, to the đồng. What a person
@@ -408,6 +409,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "toll_charges_are_kept_or_go_back": TOLL_CHARGES_ARE_KEPT_OR_GO_BACK,
     "a_handled_notice_has_its_credit": A_HANDLED_NOTICE_HAS_ITS_CREDIT,
     **PARKING_INVARIANTS,
+    **SETTLEMENT_INVARIANTS,
 }
 # What the running hub checks: those, and what the time decides.
 CHECKS: Final[dict[str, str]] = {**INVARIANTS, **TIMED_INVARIANTS}

@@ -38,3 +38,17 @@ class ClosedDay(NamedTuple):
     postings_before: int  # of the first day: what was posted before there were books
     hash: bytes
     previous_hash: bytes | None
+
+
+class Leg(NamedTuple):
+    """One posting as one of its two accounts sees it."""
+
+    id: UUID
+    posted_at: datetime
+    day: date
+    effective_at: datetime
+    amount_vnd: int
+    is_credit: bool
+    other_code: str  # the account on the other side
+    cause_kind: str
+    cause_id: UUID

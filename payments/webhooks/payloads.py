@@ -26,10 +26,15 @@ _SESSION: Final = (
     *("amount_vnd", "due_vnd", "paid_until"),
 )
 _REFUND: Final = ("refund_id", "payment_id", "credit_id", "status", "amount_vnd")
+_SETTLEMENT: Final = (
+    *("settlement_id", "number", "first_day", "last_day", "gross_vnd", "refunds_vnd"),
+    *("charges_vnd", "commission_vnd", "net_vnd", "payee_vnd"),
+)
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "bill": _BILL,
     "payment": _PAYMENT,
     "refund": _REFUND,
+    "settlement": _SETTLEMENT,
     "parking_session": _SESSION,
     "webhook": ("message",),
 }
