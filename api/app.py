@@ -110,6 +110,8 @@ from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
 from api.v1.refunds import files as refund_files_routes
 from api.v1.refunds import routes as refunds_routes
+from api.v1.settlements import routes as settlements_routes
+from api.v1.settlements import terms as settlement_terms_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
@@ -152,6 +154,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     events_routes.router,
     jobs_routes.router,
     statements_routes.router,
+    settlements_routes.router,
+    settlement_terms_routes.router,
     parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,

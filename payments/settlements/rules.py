@@ -21,7 +21,7 @@ SHARE_NAME_CHARS_MAX: Final = 80
 FIXED_CHARGE_VND_MAX: Final = 10_000_000_000
 CARRIED_SHOWN_MAX: Final = 50  # open breaks that a statement lists; all of them are counted
 CARRIED_READ_MAX: Final = 20_000  # open breaks of an organisation that a run looks at
-EXCEL_ITEMS_MAX: Final = 50_000  # postings that a workbook lists
+EXCEL_ITEMS_MAX: Final = 20_000  # postings that a workbook lists
 
 
 class SettlementStatus(StrEnum):

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-import msgspec
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -26,10 +25,10 @@ from payments.settlements.errors import (
     SettlementStepNotPossible,
 )
 from payments.settlements.events import record_sent
+from payments.settlements.paper import collect_facts
 from payments.settlements.rules import (
     BULK_MAX,
     STEPS,
-    SettlementStatus,
     Step,
     leads_to,
     may_approve,
@@ -211,19 +210,13 @@ async def _write_paper(
     session: AsyncSession, org_id: UUID, one: SettlementFacts, *, actor: Actor, now: datetime
 ) -> NewDocument:
     """Write what the numbered document says, for good."""
-    lines = await queries.list_lines(session, org_id, one.id)
+    facts = await collect_facts(session, org_id, one, approved_by=actor.id, approved_at=now)
     return NewDocument(
         kind=DocumentKind.SETTLEMENT,
         scope_id=org_id,
         subject_kind=SUBJECT,
         subject_id=one.id,
-        content={
-            **msgspec.to_builtins(one),
-            "lines": [line._asdict() for line in lines],
-            "approved_by": str(actor.id),
-            "approved_at": now.isoformat(),
-            "status": SettlementStatus.APPROVED.value,
-        },
+        content=facts,
     )
 
 
