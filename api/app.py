@@ -45,6 +45,8 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import refund_request as manage_refund_request
 from api.manage import refunds as manage_refunds
+from api.manage import settlement_terms as manage_settlement_terms
+from api.manage import settlements as manage_settlements
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
 from api.manage import toll_contracts as manage_toll_contracts
@@ -224,6 +226,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_complaints.router,
     manage_refund_request.router,
     manage_refunds.router,
+    manage_settlement_terms.router,
+    manage_settlements.router,
     manage_spread.router,
     manage_history.router,
     manage_lots.router,
