@@ -1,4 +1,4 @@
-"""What moved one account in days of the books, posting by posting, in bounded parts."""
+"""Legs: the postings of one account in days of the books, read in bounded parts."""
 
 from collections.abc import Sequence
 from datetime import date, datetime

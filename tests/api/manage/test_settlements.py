@@ -49,9 +49,8 @@ async def test_terms_are_set_a_period_is_drafted_and_two_people_take_it_to_its_e
     words = text_of(wrong)
     for said in ("Ghi số phần trăm từ 0 đến 100", "Ghi cả tên và phần trăm", "Chọn ngày"):
         assert said in words
-    over = await manager.post(
-        terms, data={**form, "share_0": "60", "share_name_1": "X", "share_1": "50"}
-    )
+    too_much = {"share_0": "60", "share_name_1": "X", "share_1": "50"}
+    over = await manager.post(terms, data={**form, **too_much})
     assert "tổng các phần không quá 100" in text_of(over)
     _, saved = await submit(manager, terms, form)
     assert "Đã lưu điều khoản" in text_of(saved)

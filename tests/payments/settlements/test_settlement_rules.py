@@ -1,4 +1,4 @@
-"""How a period's money is divided: no đồng is lost, and each remainder has its place."""
+"""The division of a period's money: no đồng is lost, and each remainder has its place."""
 
 import pytest
 from hypothesis import given
