@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.clock import read_clock
+from core import clock
 from core.db import Database
 from core.ids import new_id
 from core.jobs.attempts import Handler, JobAttempt
@@ -72,7 +72,7 @@ def make_drafter(database: Database) -> Handler:
                 run = await _find_run(database, attempt)
                 await attempt.report_progress(run.payees_done, total)
         async with _held(database, attempt) as session:
-            await queries_runs.set_finished(session, attempt.org_id, run.id, now=read_clock())
+            await queries_runs.set_finished(session, attempt.org_id, run.id, now=clock.read_clock())
             await attempt.complete(session)
         log.info("settlements.drafted", run=str(run.id), statements=run.drafted)
 
@@ -182,7 +182,7 @@ async def _open_settlement(
         "cut_off_at": cut_off_at,
         "terms_id": None if agreed is None else agreed.id,
         "by": run.created_by,
-        "now": read_clock(),
+        "now": clock.read_clock(),
     }
     is_ours = await queries.insert_settlement(
         session,
@@ -305,7 +305,7 @@ async def _finish(
         work_out(totals, terms),
         carried,
         commission_bps=terms.commission_bps,
-        now=read_clock(),
+        now=clock.read_clock(),
     )
 
 

@@ -18,9 +18,9 @@ TEMPLATE: Final = "settlement.typ"
 
 def write_pdf(paper: Paper) -> bytes:
     """Write a statement as PDF; takes some tens of milliseconds of a thread."""
-    root = Path(str(resources.files("payments.settlements") / "template"))
+    root = Path(str(resources.files("payments.settlements"))).joinpath("template")
     written = typst.compile(
-        root / TEMPLATE,
+        root.joinpath(TEMPLATE),
         root=root,
         font_paths=_fonts(),
         ignore_system_fonts=True,
