@@ -45,6 +45,8 @@ from api.manage import overview
 from api.manage import payees as manage_payees
 from api.manage import refund_request as manage_refund_request
 from api.manage import refunds as manage_refunds
+from api.manage import settlement_terms as manage_settlement_terms
+from api.manage import settlements as manage_settlements
 from api.manage import spread as manage_spread
 from api.manage import staff as manage_staff
 from api.manage import toll_contracts as manage_toll_contracts
@@ -112,6 +114,8 @@ from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
 from api.v1.refunds import files as refund_files_routes
 from api.v1.refunds import routes as refunds_routes
+from api.v1.settlements import routes as settlements_routes
+from api.v1.settlements import terms as settlement_terms_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
@@ -158,6 +162,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     statements_routes.router,
     statement_lines_routes.router,
     days_routes.router,
+    settlements_routes.router,
+    settlement_terms_routes.router,
     parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,
@@ -226,6 +232,8 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_complaints.router,
     manage_refund_request.router,
     manage_refunds.router,
+    manage_settlement_terms.router,
+    manage_settlements.router,
     manage_spread.router,
     manage_history.router,
     manage_lots.router,

@@ -30,6 +30,8 @@ from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
 from payments.payees.queries import find_payee_ids
 from payments.reconciliation import jobs as reconciliation_jobs
+from payments.settlements import jobs as settlement_jobs
+from payments.settlements import rules as settlement_rules
 from payments.statements import jobs as statement_jobs
 from payments.statements import rules as statement_rules
 
@@ -67,6 +69,7 @@ REGISTRY: Final = Registry(
             statement_rules.WRITE: statement_jobs.make_writer,
             statement_rules.PURGE: statement_jobs.make_purger,
             statement_rules.MATCH: partial(reconciliation_jobs.make_matcher, read_clock=read_clock),
+            settlement_rules.DRAFT: settlement_jobs.make_drafter,
         }
     ),
 )

@@ -59,6 +59,7 @@ TAGS: Final = [
     {"name": "apds", "description": "Parking in the words of APDS 4.0, and open data."},
     {"name": "statements", "description": "Files of banks: kept, read, and accepted by day."},
     {"name": "days", "description": "Days of the books: closed by account, and never again."},
+    {"name": "settlements", "description": "What a payee took in a period, and whose it is."},
     {"name": "jobs", "description": "Work that outlives a request, and how far it has come."},
 ]
 ALWAYS: Final[tuple[type[HubError], ...]] = (InvalidRequest, TooManyRequests, InternalError, Busy)

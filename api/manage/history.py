@@ -61,6 +61,8 @@ OBJECT_KINDS: Final = (
     "payee",
     "refund",
     "refund_file",
+    "settlement",
+    "settlement_run",
     "shift",
     "sign_in",
     "staff",

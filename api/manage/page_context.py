@@ -42,6 +42,7 @@ MENU: Final = (
     ("", "overview", "sun", Permission.LEDGER_READ),
     ("/breaks", "breaks", "warning", Permission.BREAKS_READ),
     ("/refunds", "refunds", "replay", Permission.BILLS_READ),
+    ("/settlements", "settlements", "note", Permission.SETTLEMENTS_READ),
     ("/lots", "lots", "car", Permission.PARKING_READ),
     ("/stays", "stays", "clock", Permission.PARKING_READ),
     ("/reviews", "reviews", "warning", Permission.PARKING_OVERRIDE),

@@ -70,6 +70,10 @@ class Permission(StrEnum):
     STATEMENTS_IMPORT = "statements.import"  # files of banks
     STATEMENTS_ACCEPT = "statements.accept"  # they count from then on
     DAYS_CLOSE = "days.close"  # also what proves an account, and its opening balance
+    SETTLEMENTS_READ = "settlements.read"  # statements of payees; a payee's people see their own
+    SETTLEMENTS_DRAFT = "settlements.draft"  # and review, send and discard
+    SETTLEMENTS_APPROVE = "settlements.approve"  # the second person
+    SETTLEMENTS_TERMS = "settlements.terms"  # commission, charges and shares of a payee
     JOBS_READ = "jobs.read"  # how far imports, exports and other long work have come
     AUDIT_READ = "audit.read"
     STAFF_READ = "staff.read"
@@ -106,29 +110,30 @@ _BOOKS: Final = frozenset(
         P.CALLBACK_ENDPOINTS_READ,
         P.WEBHOOK_ENDPOINTS_READ,
     }
-    | {P.BREAKS_READ, P.LEDGER_READ, P.JOBS_READ, P.AUDIT_READ}
+    | {P.BREAKS_READ, P.LEDGER_READ, P.JOBS_READ, P.AUDIT_READ, P.SETTLEMENTS_READ}
 )
 # docs/permissions.md shows this table; a test holds them equal. Duties are kept apart: only an
 # administrator can make an approver, since nobody grants what they lack.
 ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     Role.VENDOR_OWNER: _COUNTER
-    | {P.ACCOUNTS_READ, P.ACCOUNTS_ACKNOWLEDGE, P.STAFF_READ, P.STAFF_MANAGE, P.REFUNDS_INSTRUCT},
+    | {P.ACCOUNTS_READ, P.ACCOUNTS_ACKNOWLEDGE, P.STAFF_READ, P.STAFF_MANAGE, P.REFUNDS_INSTRUCT}
+    | {P.SETTLEMENTS_READ},
     Role.CASHIER: _COUNTER,
     Role.ATTENDANT: (_COUNTER - {P.SALES_SORT}) | _GATE,
     Role.FINANCE: _BOOKS
     | _COMPLAINTS
     | {P.BREAKS_RESOLVE, P.BILLS_CANCEL, P.PARKING_READ, P.PARKING_INSPECT}
     | {P.STATEMENTS_IMPORT, P.STATEMENTS_ACCEPT, P.REFUNDS_REQUEST, P.REFUNDS_INSTRUCT}
-    | {P.DAYS_CLOSE},
+    | {P.DAYS_CLOSE, P.SETTLEMENTS_DRAFT},
     # Who approves accounts also sets the keys that prove them: docs/adr/0005.
     Role.APPROVER: _BOOKS
     | {P.ACCOUNTS_APPROVE, P.CALLBACK_ENDPOINTS_MANAGE, P.PARKING_READ, P.WATCH_LISTS_APPROVE}
-    | {P.REFUNDS_APPROVE},
+    | {P.REFUNDS_APPROVE, P.SETTLEMENTS_APPROVE},
     Role.MANAGER: _COUNTER
     | _BOOKS
     | {P.PAYEES_MANAGE, P.ACCOUNTS_PROPOSE, P.ACCOUNTS_ACKNOWLEDGE, P.CALLBACK_ENDPOINTS_MANAGE}
     | {P.STAFF_READ, P.STAFF_MANAGE, P.KEYS_MANAGE, P.ORGANISATIONS_READ}
-    | {P.WEBHOOK_ENDPOINTS_MANAGE}
+    | {P.WEBHOOK_ENDPOINTS_MANAGE, P.SETTLEMENTS_TERMS}
     | _GATE
     | _COMPLAINTS
     | {P.PARKING_OVERRIDE, P.PARKING_MANAGE, P.PARKING_INSPECT, P.DEVICES_MANAGE, P.LANES_SERVE},
@@ -159,6 +164,7 @@ NARROWED: Final = (
         P.STAFF_MANAGE,
         P.LANES_SERVE,
         P.REFUNDS_INSTRUCT,
+        P.SETTLEMENTS_READ,
     }
 )
 # These people see their payees, at least one, and nothing of the neighbours.

@@ -89,6 +89,9 @@ LIST_PAID_BY_SOURCE = text("""
     WHERE org_id = :org_id AND source_kind = :kind AND source_id = :source_id
       AND reversed_at IS NULL
 """)
+FIND_RAILS = text("""
+    SELECT id, rail FROM payments WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
+""")
 LIST_OF_SOURCE = text(_PAYMENT + " AND source_kind = :kind AND source_id = :source_id ORDER BY id")
 FIND_PAYMENT = text("""
     SELECT bill_id, source_kind, amount_vnd FROM payments WHERE org_id = :org_id AND id = :id
@@ -246,6 +249,14 @@ async def find_payment(
     """Find a payment by its id: (bill, kind of source, amount_vnd)."""
     rows = await run(session, FIND_PAYMENT, {"org_id": org_id, "id": payment_id})
     return None if not rows else (rows[0][0], rows[0][1], rows[0][2])
+
+
+async def find_rails(
+    session: AsyncSession, org_id: UUID, payment_ids: Collection[UUID]
+) -> dict[UUID, str]:
+    """Return by which rail each of these payments came, reversed ones too."""
+    rows = await run(session, FIND_RAILS, {"org_id": org_id, "ids": list(payment_ids)})
+    return {row[0]: row[1] for row in rows}
 
 
 async def find_cash(session: AsyncSession, org_id: UUID, bill_id: UUID) -> CashTaken | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -45,6 +46,11 @@ INSERT_DOCUMENTS = InsertMany(
     },
     shared=("org_id", "issued_at"),
 )
+FIND_CONTENT = text("""
+    SELECT content FROM documents
+    WHERE org_id = :org_id AND subject_id = :subject_id AND cancelled_at IS NULL
+    ORDER BY id DESC LIMIT 1
+""")
 CANCEL_DOCUMENTS = text("""
     UPDATE documents SET cancelled_at = :now
     WHERE org_id = :org_id AND subject_id = :subject_id AND cancelled_at IS NULL
@@ -69,7 +75,7 @@ async def insert_series_once(
     now: datetime,
 ) -> None:
     """Try to add the series of a scope under the next free prefix."""
-    values = {"org_id": org_id, "kind": kind.value, "year": year}
+    values: dict[str, Any] = {"org_id": org_id, "kind": kind.value, "year": year}
     ((count,),) = await run(session, COUNT_SERIES, values)
     prefix = write_prefix(kind, year, count + 1)
     values |= {"id": new_id(), "scope_id": scope_id, "prefix": prefix, "now": now}
@@ -101,3 +107,11 @@ async def cancel_documents(
 ) -> None:
     """Cancel what was issued about a subject; the number stays taken."""
     await run(session, CANCEL_DOCUMENTS, {"org_id": org_id, "subject_id": subject_id, "now": now})
+
+
+async def find_content(
+    session: AsyncSession, org_id: UUID, subject_id: UUID
+) -> dict[str, Any] | None:
+    """Find what the document about a subject says."""
+    rows = await run(session, FIND_CONTENT, {"org_id": org_id, "subject_id": subject_id})
+    return None if not rows else rows[0][0]

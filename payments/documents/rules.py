@@ -13,10 +13,11 @@ class DocumentKind(StrEnum):
     """What is numbered without gaps."""
 
     CASH_RECEIPT = "cash_receipt"  # "phiếu thu"
+    SETTLEMENT = "settlement"  # "bảng kê quyết toán"
 
 
-# What a kind is called on its documents: PT, "phiếu thu".
-LETTERS: Final = {DocumentKind.CASH_RECEIPT: "PT"}
+# What a kind is called on its documents: PT, "phiếu thu"; QT, "quyết toán".
+LETTERS: Final = {DocumentKind.CASH_RECEIPT: "PT", DocumentKind.SETTLEMENT: "QT"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ next one's. The series' rows are the last that a transaction locks (docs/adr/001
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -54,6 +54,13 @@ async def issue(
 async def cancel(session: AsyncSession, org_id: UUID, subject_id: UUID, *, now: datetime) -> None:
     """Cancel what was issued about a subject. Its number is not given out again."""
     await queries.cancel_documents(session, org_id, subject_id, now=now)
+
+
+async def find_content(
+    session: AsyncSession, org_id: UUID, subject_id: UUID
+) -> dict[str, Any] | None:
+    """Find what the newest document about a subject says; a cancelled one says nothing."""
+    return await queries.find_content(session, org_id, subject_id)
 
 
 async def _open_series(

@@ -25,6 +25,7 @@ from payments.breaks.rules import BreakKind
 from payments.invariants.closing import CLOSING_INVARIANTS
 from payments.invariants.parking import BY_DAY, PARKING_INVARIANTS
 from payments.invariants.rules import ALARM_KINDS
+from payments.invariants.settlements import SETTLEMENT_INVARIANTS
 from payments.invariants.statements import STATEMENT_INVARIANTS
 from payments.invariants.timed import TIMED_INVARIANTS
 
@@ -441,6 +442,7 @@ INVARIANTS: Final[dict[str, str]] = {
     **STATEMENT_INVARIANTS,
     **PARKING_INVARIANTS,
     **CLOSING_INVARIANTS,
+    **SETTLEMENT_INVARIANTS,
 }
 # What the running hub checks: those, and what the time decides.
 CHECKS: Final[dict[str, str]] = {**INVARIANTS, **TIMED_INVARIANTS}

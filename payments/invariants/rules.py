@@ -141,8 +141,13 @@ INVARIANTS_HELD: Final[dict[str, Invariant]] = {
     ),
     "I13": Invariant(
         says="each settled posting is in exactly one settlement, whose total is payout and charges",
-        proof=Proof.COMING,
-        where="settlements; `shifts_agree_with_their_cash` holds it for cash today",
+        proof=Proof.LIVE,
+        checks=(
+            "settlements_own_their_days",
+            "settlements_follow_from_postings",
+            "settlements_are_divided_whole",
+            "shifts_agree_with_their_cash",
+        ),
     ),
     "I14": Invariant(
         says="the chain of the days' hashes is whole from the first day on",

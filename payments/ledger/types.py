@@ -77,3 +77,17 @@ class DayParts:
 ReadParts = Callable[[AsyncSession, DayRead], Awaitable[DayParts]]
 # Reads the sections of a closed day as they are stored, to be verified.
 ReadSections = Callable[[AsyncSession, UUID, date], Awaitable[Sequence[Section]]]
+
+
+class Leg(NamedTuple):
+    """One posting as one of its two accounts sees it."""
+
+    id: UUID
+    posted_at: datetime
+    day: date
+    effective_at: datetime
+    amount_vnd: int
+    is_credit: bool
+    other_code: str  # the account on the other side
+    cause_kind: str
+    cause_id: UUID

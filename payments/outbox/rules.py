@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     BILL_PAYMENT_TAKEN_BACK = "bill.payment_taken_back"  # corrected: it is owed again
     BILL_CODE_CHANGED = "bill.code_changed"  # its rail has answered, or could not be reached
     REFUND_CHANGED = "refund.changed"  # requested, or taken a step further
+    SETTLEMENT_SENT = "settlement.sent"  # a statement of a payee's period, approved and handed out
     COUNTER_SALE = "counter_sale.received"
     CREDIT_UNASSIGNED = "credit.unassigned"  # a shared account: whose is it?
     CREDIT_UNEXPLAINED = "credit.unexplained"

@@ -30,11 +30,16 @@ _DAY: Final = (
     *("day", "hash", "postings", "carried_vnd", "statement_accounts", "callbacks_only_accounts"),
     "closed_over_accounts",
 )
+_SETTLEMENT: Final = (
+    *("settlement_id", "number", "first_day", "last_day", "gross_vnd", "refunds_vnd"),
+    *("charges_vnd", "commission_vnd", "net_vnd", "payee_vnd"),
+)
 FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "bill": _BILL,
     "payment": _PAYMENT,
     "refund": _REFUND,
     "day": _DAY,
+    "settlement": _SETTLEMENT,
     "parking_session": _SESSION,
     "webhook": ("message",),
 }

@@ -27,6 +27,7 @@ EVENT_TYPES: Final[Mapping[EventKind, str]] = MappingProxyType(
         K.CREDIT_CORRECTED: "payment.corrected",
         K.REFUND_CHANGED: "refund.changed",
         K.DAY_CLOSED: "day.closed",
+        K.SETTLEMENT_SENT: "settlement.sent",
         K.PARKING_ENTERED: "parking_session.entered",
         K.PARKING_SESSION_PAID: "parking_session.paid",
         K.PARKING_LEFT: "parking_session.left",
@@ -49,7 +50,7 @@ NOT_SENT: Final = frozenset(
         K.WEBHOOK_TEST,  # goes to the one endpoint that asked for it
     }
 )
-GROUPS: Final = ("bill.*", "payment.*", "refund.*", "day.*", "parking_session.*")
+GROUPS: Final = ("bill.*", "payment.*", "refund.*", "settlement.*", "day.*", "parking_session.*")
 CHOICES: Final = (*GROUPS, *EVENT_TYPES.values())
 CHOICES_MAX: Final = 40
 

@@ -51,9 +51,10 @@ SPREAD = """
         org_id, id, line_no, booked_on, is_date_only, direction, amount_vnd, bank_reference, memo,
         is_reversal, statement_id, receiving_account_id, open_vnd, explanation)
     SELECT s.org_id, gen_random_uuid(), n, s.period_to, true, 'in', 1000, '', '', false, s.id,
-           s.receiving_account_id, CASE WHEN s.period_to = %(friday)s AND n < 4 THEN 1000 ELSE 0 END,
-           CASE WHEN s.period_to = %(friday)s AND n < 4 THEN NULL ELSE 'credit' END
-    FROM statements s CROSS JOIN generate_series(1, 100) n;
+           s.receiving_account_id, CASE WHEN open THEN 1000 ELSE 0 END,
+           CASE WHEN NOT open THEN 'credit' END
+    FROM statements s CROSS JOIN generate_series(1, 100) n
+    CROSS JOIN LATERAL (VALUES (s.period_to = %(friday)s AND n < 4)) AS which (open);
     INSERT INTO ledger_checkpoints
     SELECT %(org)s, code, subject_id, CAST(%(friday)s AS date) - n, 1, 1
     FROM generate_series(1, %(days)s) n CROSS JOIN unnest(ARRAY['bank', 'bank_clearing']) code

@@ -1,0 +1,1 @@
+"""Settlement statements over HTTP."""

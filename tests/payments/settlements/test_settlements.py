@@ -1,0 +1,446 @@
+"""Statements of a stall's days: what they say, what comes late, and who is needed."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from psycopg import connect
+from sqlalchemy import text
+
+from core.db import Database
+from core.ids import new_id
+from core.tenancy import open_org_transaction
+from payments.bills.cash import take_rest_in_cash
+from payments.ledger import service as ledger
+from payments.ledger.rules import NewPosting, cash_in_drawer, takings
+from payments.settlements import jobs
+from payments.settlements.errors import (
+    SettlementDayBeforeBooks,
+    SettlementDayOpen,
+    SettlementFollowed,
+    SettlementNeedsAnother,
+    SettlementRunIdTaken,
+    SettlementStepNotPossible,
+    SettlementTermsChanged,
+)
+from payments.settlements.queries import get_settlement
+from payments.settlements.rules import SettlementStatus, Share, Terms
+from tests.core.jobs.steps import ended
+from tests.payments.invariants import find_violations
+from tests.world.bills import a_bill
+from tests.world.constants import MANAGER, NOON, VENDOR
+from tests.world.databases import FreshDatabase
+from tests.world.notices import pay, process_waiting, sepay_body, store_notices
+from tests.world.reads import count_rows, list_events
+from tests.world.refunds import FINANCE, an_instructed_refund, find_payments, hold_by
+from tests.world.settlements import (
+    DAY,
+    ONE_DAY,
+    REVIEWER,
+    agree,
+    close_through,
+    draft,
+    drafting,
+    lines_of,
+    order,
+    statements_of,
+    take,
+)
+from tests.world.stalls import PayableStall, a_payable_stall
+
+pytestmark = pytest.mark.anyio
+
+MARKET_TERMS = Terms(
+    commission_bps=250,
+    fixed_charge_vnd=11_000,
+    charge_bps={"vietqr": 11, "toll": 200},
+    shares=(Share(name="Ban quản lý chợ", bps=1_500), Share(name="Phường", bps=333)),
+)
+
+
+async def a_worked_day(database: Database, stall: PayableStall) -> None:
+    """Two bills, one with its rest in cash, a counter sale, and a refund: docs/settlements.md."""
+    await hold_by(database, stall, "organisation")
+    bill = await a_bill(database, stall, amount_vnd=200_000)
+    await pay(database, stall, bill)
+    short = await a_bill(database, stall, amount_vnd=100_000)
+    await pay(database, stall, short, amount_vnd=60_001)
+    async with open_org_transaction(database, stall.org.id) as session:
+        await take_rest_in_cash(
+            session,
+            stall.org.id,
+            short.id,
+            amount_vnd=39_999,
+            payment_id=new_id(),
+            actor=VENDOR,
+            now=NOON,
+        )
+    await store_notices(
+        database, stall, sepay_body(stall, amount_vnd=35_000, memo="pho bo hai bat")
+    )
+    await process_waiting(database, stall)
+    (payment_id,) = await find_payments(database, stall, bill)
+    await an_instructed_refund(database, stall, payment_id=payment_id, amount_vnd=15_000)
+
+
+async def sell(
+    database: Database, stall: PayableStall, amount_vnd: int, *, at: Any = NOON, count: int = 1
+) -> None:
+    """Post cash sales, written at an instant."""
+    postings = [
+        NewPosting(
+            debit=cash_in_drawer(stall.payee_id),
+            credit=takings(stall.payee_id),
+            amount_vnd=amount_vnd,
+            cause_kind="shift_close",
+            cause_id=new_id(),
+            step=0,
+            effective_at=at,
+        )
+        for _ in range(count)
+    ]
+    async with open_org_transaction(database, stall.org.id) as session:
+        await ledger.post(session, stall.org.id, postings, now=at)
+
+
+def find_settlement_faults(fresh_database: FreshDatabase) -> list[str]:
+    """What does not hold of statements; `sell` posts without a shift, which is another check's."""
+    found = find_violations(fresh_database.owner_url)
+    return [one for one in found if one.startswith("settlements_")]
+
+
+async def test_the_worked_day_says_what_docs_say(
+    app_database: Database,
+    worker_database: Database,
+    stall: PayableStall,
+    fresh_database: FreshDatabase,
+) -> None:
+    await agree(app_database, stall, MARKET_TERMS)
+    await a_worked_day(app_database, stall)
+    await close_through(app_database, stall, DAY)
+
+    (found,) = await draft(app_database, worker_database, stall)
+
+    lines = await lines_of(app_database, stall, found)
+    assert {name: (one.net_vnd, one.postings) for name, one in lines.items()} == {
+        "vietqr": (260_001, 2),
+        "cash": (39_999, 1),
+        "counter_sale": (35_000, 1),
+        "refund": (-15_000, 1),
+    }
+    assert (found.gross_vnd, found.refunds_vnd) == (335_000, 15_000)
+    assert [dict(one) for one in found.charges] == [
+        {"channel": "vietqr", "bps": 11, "amount_vnd": 286}
+    ]
+    assert (found.charges_vnd, found.fixed_charge_vnd) == (286, 11_000)
+    assert found.commission_vnd == 8_000
+    assert found.net_vnd == 300_714
+    assert [(one["name"], one["amount_vnd"]) for one in found.shares] == [
+        ("Ban quản lý chợ", 45_107),
+        ("Phường", 10_014),
+    ]
+    assert found.payee_vnd == 245_593
+    assert (found.first_day, found.last_day, found.postings) == (DAY, DAY, 5)
+    assert found.cut_off_at == NOON + ONE_DAY
+    assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_what_is_posted_late_falls_into_the_next_statement(
+    app_database: Database,
+    worker_database: Database,
+    stall: PayableStall,
+    fresh_database: FreshDatabase,
+) -> None:
+    await sell(app_database, stall, 20_000)
+    await close_through(app_database, stall, DAY)
+    # It happened on the closed day, and our clock says so, too.
+    await sell(app_database, stall, 7_000, at=NOON)
+    (first,) = await draft(app_database, worker_database, stall)
+    await sell(app_database, stall, 3_000, at=NOON + ONE_DAY)
+    await close_through(app_database, stall, DAY + ONE_DAY)
+
+    (second,) = await draft(app_database, worker_database, stall, last_day=DAY + ONE_DAY)
+
+    assert (first.gross_vnd, second.gross_vnd) == (20_000, 10_000)
+    assert (second.first_day, second.last_day) == (DAY + ONE_DAY, DAY + ONE_DAY)
+    assert find_settlement_faults(fresh_database) == []
+
+
+async def test_only_closed_days_are_settled_and_a_period_ends_on_one_closed_by_itself(
+    app_database: Database, stall: PayableStall
+) -> None:
+    with pytest.raises(SettlementDayOpen):
+        await order(app_database, stall)
+    await close_through(app_database, stall, DAY)
+    with pytest.raises(SettlementDayOpen) as refused:
+        await order(app_database, stall, last_day=DAY + ONE_DAY)
+    assert refused.value.closed_through == DAY
+    with pytest.raises(SettlementDayBeforeBooks):
+        await order(app_database, stall, first_day=DAY - ONE_DAY, last_day=DAY - ONE_DAY)
+    run = await order(app_database, stall)
+    assert await order(app_database, stall, id_=run.id) == run
+    with pytest.raises(SettlementRunIdTaken):
+        await order(app_database, stall, id_=run.id, first_day=DAY - ONE_DAY)
+
+
+async def test_a_statement_begins_where_the_last_one_ended_and_none_is_made_of_nothing(
+    app_database: Database, worker_database: Database, stall: PayableStall
+) -> None:
+    await sell(app_database, stall, 20_000)
+    days = [DAY + n * ONE_DAY for n in range(4)]
+    await close_through(app_database, stall, *days[:2])
+    (first,) = await draft(app_database, worker_database, stall, last_day=days[0])
+    assert await draft(app_database, worker_database, stall, last_day=days[1]) == []
+    await sell(app_database, stall, 5_000, at=NOON + 3 * ONE_DAY)
+    await close_through(app_database, stall, *days[2:])
+
+    (second,) = await draft(
+        app_database, worker_database, stall, first_day=days[3], last_day=days[3]
+    )
+
+    assert first.last_day == days[0]
+    assert (second.first_day, second.last_day) == (days[1], days[3])  # nothing lies between
+
+
+async def test_two_runs_at_once_settle_each_posting_once(
+    app_database: Database,
+    worker_database: Database,
+    stall: PayableStall,
+    fresh_database: FreshDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "PART_LEGS", 3)
+    await sell(app_database, stall, 1_000, count=20)
+    await close_through(app_database, stall, DAY)
+    ready = asyncio.Barrier(2)
+    real = jobs.queries.insert_settlement
+
+    async def insert_together(*args: Any, **facts: Any) -> bool:
+        if not ready.broken and ready.n_waiting < 2:
+            async with asyncio.timeout(20):
+                await ready.wait()
+            await ready.abort()
+        return await real(*args, **facts)
+
+    monkeypatch.setattr(jobs.queries, "insert_settlement", insert_together)
+    runs = [await order(app_database, stall) for _ in range(2)]
+    async with (
+        drafting(app_database, worker_database, name="one"),
+        drafting(app_database, worker_database, name="two"),
+    ):
+        for run in runs:
+            assert run.job_id is not None
+            job = await ended(app_database, run.job_id, org_id=stall.org.id)
+            assert job.status == "done", job
+
+    (found,) = await statements_of(app_database, stall)
+    assert (found.gross_vnd, found.postings) == (20_000, 20)
+    assert find_settlement_faults(fresh_database) == []
+
+
+@pytest.mark.parametrize("dies_at", [1, 2, 4, 7])
+async def test_a_worker_that_dies_between_parts_is_gone_on_with(
+    app_database: Database,
+    worker_database: Database,
+    stall: PayableStall,
+    fresh_database: FreshDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    dies_at: int,
+) -> None:
+    monkeypatch.setattr(jobs, "PART_LEGS", 3)
+    await sell(app_database, stall, 1_000, count=20)
+    await close_through(app_database, stall, DAY)
+    real, left = jobs.queries.set_reached, [dies_at]
+
+    async def die_once(*args: Any, **facts: Any) -> None:
+        await real(*args, **facts)
+        left[0] -= 1
+        if left[0] == 0:
+            msg = "the worker is gone"
+            raise ConnectionError(msg)
+
+    monkeypatch.setattr(jobs.queries, "set_reached", die_once)
+
+    (found,) = await draft(app_database, worker_database, stall)
+
+    assert left[0] < 0
+    assert (found.gross_vnd, found.postings, found.is_ready) == (20_000, 20, True)
+    assert find_settlement_faults(fresh_database) == []
+
+
+async def test_another_person_approves_and_the_number_comes_with_it(
+    app_database: Database,
+    worker_database: Database,
+    stall: PayableStall,
+    fresh_database: FreshDatabase,
+) -> None:
+    await agree(app_database, stall, MARKET_TERMS)
+    await sell(app_database, stall, 20_000)
+    await close_through(app_database, stall, DAY)
+    (found,) = await draft(app_database, worker_database, stall)
+
+    with pytest.raises(SettlementStepNotPossible):
+        await take(app_database, stall, found, "approve")
+    for _ in range(2):
+        found = await take(app_database, stall, found, "review", actor=REVIEWER)
+    for involved in (FINANCE, REVIEWER, MANAGER):  # who drafted, reviewed, set the terms
+        with pytest.raises(SettlementNeedsAnother):
+            await take(app_database, stall, found, "approve", actor=involved)
+    for _ in range(2):  # again answers like the first time
+        found = await take(app_database, stall, found, "approve")
+    assert (found.status, found.number) == (SettlementStatus.APPROVED, "QT26-01-000001")
+    with pytest.raises(SettlementStepNotPossible):
+        await take(app_database, stall, found, "discard")
+    for _ in range(2):
+        found = await take(app_database, stall, found, "send")
+
+    assert found.status is SettlementStatus.SENT
+    assert (await list_events(app_database, stall)).count("settlement.sent") == 1
+    assert await count_rows(app_database, stall, "audit_log", "object_kind = 'settlement'") == 3
+    assert await count_rows(app_database, stall, "documents", "subject_kind = 'settlement'") == 1
+    assert find_settlement_faults(fresh_database) == []
+
+
+async def test_the_database_itself_refuses_one_person(
+    app_database: Database, worker_database: Database, stall: PayableStall
+) -> None:
+    await sell(app_database, stall, 20_000)
+    await close_through(app_database, stall, DAY)
+    (found,) = await draft(app_database, worker_database, stall)
+    await take(app_database, stall, found, "review")
+
+    with pytest.raises(Exception, match="two_people"):
+        async with open_org_transaction(app_database, stall.org.id) as session:
+            await session.execute(
+                text(
+                    "UPDATE settlements SET status = 'approved', approved_by = drafted_by,"
+                    " number = 'QT1' WHERE org_id = :org"
+                ),
+                {"org": stall.org.id},
+            )
+
+
+async def test_what_is_discarded_is_drafted_anew_by_the_terms_of_now_and_only_the_last_one_is(
+    app_database: Database,
+    worker_database: Database,
+    stall: PayableStall,
+    fresh_database: FreshDatabase,
+) -> None:
+    await agree(app_database, stall, Terms(commission_bps=100))
+    await sell(app_database, stall, 20_000)
+    await sell(app_database, stall, 10_000, at=NOON + ONE_DAY)
+    await close_through(app_database, stall, DAY, DAY + ONE_DAY)
+    (first,) = await draft(app_database, worker_database, stall)
+    (second,) = await draft(app_database, worker_database, stall, last_day=DAY + ONE_DAY)
+    assert first.commission_vnd == 200
+
+    with pytest.raises(SettlementFollowed):
+        await take(app_database, stall, first, "discard")
+    await take(app_database, stall, second, "discard")
+    await take(app_database, stall, first, "discard")
+    with pytest.raises(SettlementTermsChanged):
+        await agree(app_database, stall, Terms(commission_bps=300))
+    await agree(app_database, stall, Terms(commission_bps=300), seen_version=1)
+    (again,) = await draft(app_database, worker_database, stall, last_day=DAY + ONE_DAY)
+
+    assert (again.gross_vnd, again.commission_vnd) == (30_000, 900)
+    assert (again.first_day, again.last_day) == (DAY, DAY + ONE_DAY)
+    assert find_settlement_faults(fresh_database) == []
+
+
+async def test_terms_count_for_statements_that_begin_on_their_day_or_later(
+    app_database: Database, worker_database: Database, stall: PayableStall
+) -> None:
+    await agree(app_database, stall, Terms(commission_bps=300), from_day=DAY + ONE_DAY)
+    await sell(app_database, stall, 20_000)
+    await sell(app_database, stall, 10_000, at=NOON + ONE_DAY)
+    await close_through(app_database, stall, DAY, DAY + ONE_DAY)
+
+    (first,) = await draft(app_database, worker_database, stall)
+    (second,) = await draft(app_database, worker_database, stall, last_day=DAY + ONE_DAY)
+
+    assert (first.commission_vnd, second.commission_vnd) == (0, 300)
+
+
+async def test_open_breaks_of_the_payees_money_are_listed_and_not_deducted(
+    app_database: Database, worker_database: Database, stall: PayableStall
+) -> None:
+    bill = await a_bill(app_database, stall)
+    await pay(app_database, stall, bill)
+    await pay(app_database, stall, bill, amount_vnd=5_000)  # again: a refund is due
+    await close_through(app_database, stall, DAY)
+
+    (found,) = await draft(app_database, worker_database, stall)
+
+    assert (found.carried_count, found.carried_vnd) == (1, 5_000)
+    assert [one["kind"] for one in found.carried] == ["refund_due"]
+    assert found.net_vnd == found.gross_vnd == 20_000
+
+
+async def test_another_organisation_sees_and_settles_nothing_of_it(
+    app_database: Database, worker_database: Database, stall: PayableStall
+) -> None:
+    other = await a_payable_stall(app_database, code="DXA3")
+    await sell(app_database, stall, 20_000)
+    await close_through(app_database, stall, DAY)
+    await close_through(app_database, other, DAY)
+    (found,) = await draft(app_database, worker_database, stall)
+
+    assert await draft(app_database, worker_database, other) == []
+    async with open_org_transaction(app_database, other.org.id) as session:
+        seen = await session.scalar(text("SELECT count(*) FROM settlements"))
+        assert seen == 0
+        with pytest.raises(Exception, match="No settlement"):
+            await get_settlement(session, stall.org.id, found.id)
+
+
+async def test_a_posting_that_gets_into_a_settled_day_is_found(
+    app_database: Database,
+    worker_database: Database,
+    stall: PayableStall,
+    fresh_database: FreshDatabase,
+) -> None:
+    await sell(app_database, stall, 20_000)
+    await close_through(app_database, stall, DAY)
+    await draft(app_database, worker_database, stall)
+    with connect(fresh_database.owner_url) as owner:
+        owner.execute(
+            "INSERT INTO postings SELECT org_id, gen_random_uuid(), debit_code, debit_subject_id,"
+            " credit_code, credit_subject_id, 1, cause_kind, gen_random_uuid(), step,"
+            " effective_at, posted_at, day, item_id FROM postings LIMIT 1"
+        )
+
+    found = find_settlement_faults(fresh_database)
+
+    assert any(one.startswith("settlements_follow_from_postings") for one in found), found
+
+
+@pytest.mark.parametrize(
+    ("harm", "finds"),
+    [
+        ("UPDATE settlements SET payee_vnd = payee_vnd + 1", "settlements_are_divided_whole"),
+        ("DELETE FROM settlement_periods", "settlements_own_their_days"),
+        (
+            "UPDATE settlement_lines SET credited_vnd = credited_vnd + 1",
+            "settlements_follow_from_postings",
+        ),
+    ],
+)
+async def test_a_statement_that_does_not_agree_is_found(
+    app_database: Database,
+    worker_database: Database,
+    stall: PayableStall,
+    fresh_database: FreshDatabase,
+    harm: str,
+    finds: str,
+) -> None:
+    await sell(app_database, stall, 20_000)
+    await close_through(app_database, stall, DAY)
+    await draft(app_database, worker_database, stall)
+    assert find_settlement_faults(fresh_database) == []
+    with connect(fresh_database.owner_url) as owner:
+        owner.execute(harm)  # type: ignore[call-overload]
+
+    found = find_settlement_faults(fresh_database)
+
+    assert any(one.startswith(finds) for one in found), found
