@@ -235,6 +235,7 @@ class _Run:
         for end in DAY_ENDS:
             for said in await end(self.town, day):
                 await self._note(end.__name__, said)
+        await self._work()
         days = [self.first + timedelta(days=n) for n in range((day - self.first).days + 1)]
         await self._hold(await check_whole(self.town) + await check_totals(self.town, days))
 
@@ -248,18 +249,23 @@ class _Run:
         self.log.append(line)
         result.decisions.append(f"{at:%a %H:%M:%S} {name}: {said}")
         self.say(line)
-        if result.steps % WORKER_EVERY == 0:
-            await town.stage.run_jobs()
-            await town.stage.settle()
+        is_whole = self._is_over() or result.steps % WHOLE_EVERY == 0
+        has_invariants = is_whole or result.steps % INVARIANTS_EVERY == 0
+        if has_invariants or result.steps % WORKER_EVERY == 0:
+            await self._work()
         if self.interfere is not None:
             await self.interfere(town, result.steps)
-        is_last = self._is_over()
-        if is_last or result.steps % WHOLE_EVERY == 0:
+        if is_whole:
             await self._hold(await check_whole(town))
-        elif result.steps % INVARIANTS_EVERY == 0:
+        elif has_invariants:
             await self._hold([*await check_sums(town), *await check_invariants(town)])
         else:
             await self._hold(await check_sums(town))
+
+    async def _work(self) -> None:
+        """Let the worker do what is due: before invariants, or what it has not done is overdue."""
+        await self.town.stage.run_jobs()
+        await self.town.stage.settle()
 
     async def _hold(self, problems: list[str]) -> None:
         if problems:

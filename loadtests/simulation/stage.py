@@ -6,8 +6,8 @@ are its jobs, which the simulation runs when it wants to, and its runner of queu
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -166,6 +166,15 @@ def new_client(stage: Stage) -> httpx.AsyncClient:
     )
 
 
+class _Server(uvicorn.Server):
+    """A server that leaves Ctrl-C to whoever runs the simulation."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
 @asynccontextmanager
 async def _served(app: Starlette) -> AsyncIterator[str]:
     """Serve an application on a free port, in this process."""
@@ -179,7 +188,7 @@ async def _served(app: Starlette) -> AsyncIterator[str]:
         timeout_keep_alive=600,  # simulated hours are short, but a whole check may take a while
         lifespan="on",
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started:
