@@ -1,4 +1,4 @@
-"""What is held after a step: the hub's own invariants, and the model against API and ledger.
+"""Checks after a step: the hub's own invariants, and the model against API and ledger.
 
 A cheap check looks at sums, after every step; a whole one reads every list of the API.
 """
@@ -13,8 +13,6 @@ from loadtests.simulation.town import Organisation, Town, ask, list_all
 from payments.invariants.jobs import run_checks
 
 SHOWN_MAX: Final = 5
-# Breaks that the model accounts for; any other kind is one that nobody caused.
-KINDS: Final = ("unassigned", "wrong_account", "refund_due", "contradiction")
 # They judge by the clock whether people and providers are slow, which they are here on purpose.
 NOT_JUDGED: Final = frozenset({"earning_endpoints_are_not_silent"})
 BALANCES: Final = """
@@ -36,7 +34,7 @@ async def check_sums(town: Town) -> list[str]:
         wanted["takings", payee.id] = town.model.takings_vnd(payee)
         wanted["not_takings", payee.id] = town.model.not_takings_vnd(payee)
     for account in _accounts(town):
-        wanted["bank_clearing", account.id] = -town.model.heard_vnd(account)
+        wanted["bank_clearing", account.id] = -town.model.reported_vnd(account)
         wanted["unapplied_cash", account.id] = town.model.unapplied_vnd(account)
         wanted["refunds_in_transit", account.id] = town.model.in_transit_vnd(account)
     found = [
@@ -109,9 +107,9 @@ async def _check_credits(town: Town, org: Organisation) -> list[str]:
         one["bank_reference"]: (one["verdict"], one["amount_vnd"], one["applied_vnd"])
         for one in listed
     }
-    heard = [c for c in town.model.credits if c.org == org.number and c.heard_vnd is not None]
-    wanted = {c.reference: (c.verdict, c.heard_vnd or 0, c.applied_vnd) for c in heard}
-    names = {c.reference: f"credit {c.number}" for c in heard}
+    known = [c for c in town.model.credits if c.org == org.number and c.reported_vnd is not None]
+    wanted = {c.reference: (c.verdict, c.reported_vnd or 0, c.applied_vnd) for c in known}
+    names = {c.reference: f"credit {c.number}" for c in known}
     found = _compare("(verdict, amount, applied)", said, wanted, names)
     if len(listed) != len(said):
         found.append(f"organisation {org.number} has a bank reference twice")

@@ -6,12 +6,13 @@ documentation promises (docs/ledger.md, docs/refunds.md). Where it and the hub d
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 OWED = ("open", "part_paid")
 # What a refund posts, and what holds its money against a second one.
-POSTED = ("instructed", "returned")
+POSTED = ("instructed", "unknown", "returned")
 LIVE = ("requested", "approved", *POSTED)
+DOUBTED_AFTER = timedelta(days=3)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -87,7 +88,7 @@ class Bill:
 
 @dataclass(kw_only=True, eq=False)
 class Credit:
-    """Money that came to an account: what the bank booked, and what the hub was told of it."""
+    """Money that came to an account: what the bank booked, and what was reported to the hub."""
 
     number: int
     line_id: int
@@ -98,8 +99,8 @@ class Credit:
     memo: str  # on the bank's own statement
     occurred_at: datetime
     meant: Bill | None = None  # what its payer paid
-    heard_vnd: int | None = None  # None: nobody told the hub
-    heard_memo: str = ""
+    reported_vnd: int | None = None  # None: not yet
+    reported_memo: str = ""
     verdict: str = ""
     payment: Payment | None = None
     bill: Bill | None = None  # that it names or pays
@@ -114,12 +115,12 @@ class Credit:
         """What of it is explained."""
         if self.payment is not None:
             return self.payment.amount_vnd
-        return (self.heard_vnd or 0) if self.verdict in ("counter_sale", "not_takings") else 0
+        return (self.reported_vnd or 0) if self.verdict in ("counter_sale", "not_takings") else 0
 
     @property
     def rest_vnd(self) -> int:
         """What of it waits in unapplied cash, before refunds."""
-        return (self.heard_vnd or 0) - self.applied_vnd
+        return (self.reported_vnd or 0) - self.applied_vnd
 
 
 @dataclass(kw_only=True, eq=False)
@@ -147,7 +148,9 @@ class Refund:
     credit: Credit | None = None  # what came too much
     is_cash: bool = False
     status: str = "requested"
-    item: Item | None = None
+    instructed_at: datetime | None = None
+    item: Item | None = None  # that it follows
+    question: Item | None = None  # what became of it, while nobody knows
 
 
 @dataclass(kw_only=True)
@@ -160,19 +163,19 @@ class Model:
     items: list[Item] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
 
-    def hear(self, credit: Credit, amount_vnd: int, memo: str) -> None:
-        """The hub was told of a credit, by a callback or a poll, rightly or wrongly."""
-        if credit.heard_vnd is None:
-            credit.heard_vnd, credit.heard_memo = amount_vnd, memo
+    def report(self, credit: Credit, amount_vnd: int, memo: str) -> None:
+        """A callback or a poll reports a credit to the hub, rightly or wrongly."""
+        if credit.reported_vnd is None:
+            credit.reported_vnd, credit.reported_memo = amount_vnd, memo
             self._explain(credit)
             return
-        if amount_vnd != credit.heard_vnd:  # kept as evidence; the first report stands
+        if amount_vnd != credit.reported_vnd:  # kept as evidence; the first report stands
             if not any(i.kind == "contradiction" and i.credit is credit
                        and i.amount_vnd == amount_vnd for i in self.items):  # fmt: skip
                 self._open_item("contradiction", amount_vnd, credit, always=True)
             return
         named = self._named(credit, memo)
-        if named is None or self._named(credit, credit.heard_memo) is not None:
+        if named is None or self._named(credit, credit.reported_memo) is not None:
             return
         self._name_later(credit, memo)
 
@@ -215,13 +218,32 @@ class Model:
         was, refund.status = refund.status, status
         item = refund.item
         if item is not None:
-            item.is_held = status in ("requested", "approved", "instructed")
+            item.is_held = status in ("requested", "approved", "instructed", "unknown")
             if status == "returned":
                 item.is_open = False
             elif was == "returned":
                 item.is_open = True
+        if refund.question is not None:
+            refund.question.is_open = False
+        if status == "unknown":
+            refund.question = Item(
+                kind="stuck",
+                amount_vnd=refund.amount_vnd,
+                org=refund.org,
+                credit=refund.credit,
+                bill=None if refund.payment is None else refund.payment.bill,
+                is_held=True,
+            )
+            self.items.append(refund.question)
         if refund.payment is not None and (was == "returned") != (status == "returned"):
             self._give_back(refund.payment.bill)
+
+    def doubt_refunds(self, now: datetime) -> None:
+        """The hub asks what became of refunds of which nobody has said it for three days."""
+        for refund in self.refunds:
+            since = refund.instructed_at
+            if refund.status == "instructed" and since is not None and now - since > DOUBTED_AFTER:
+                self.step_refund(refund, "unknown")
 
     def takings_vnd(self, payee: Payee) -> int:
         """What a payee took, and did not give back."""
@@ -253,7 +275,7 @@ class Model:
         return rest - back
 
     def in_transit_vnd(self, account: Account) -> int:
-        """What the bank was told to send back from an account."""
+        """What the bank was instructed to send back from an account."""
         return sum(
             refund.amount_vnd
             for refund in self.refunds
@@ -262,9 +284,9 @@ class Model:
             and self._account_of(refund) is account
         )
 
-    def heard_vnd(self, account: Account) -> int:
-        """What the hub was told of an account: its bank clearing, while no line clears it."""
-        return sum(c.heard_vnd or 0 for c in self.credits if c.account is account)
+    def reported_vnd(self, account: Account) -> int:
+        """What was reported of an account: its bank clearing, while no line clears it."""
+        return sum(c.reported_vnd or 0 for c in self.credits if c.account is account)
 
     def not_takings_vnd(self, payee: Payee) -> int:
         """What a vendor said is no takings."""
@@ -280,58 +302,58 @@ class Model:
             if item.kind == kind and item.is_open and org in (None, item.org):
                 yield item
 
-    def unheard(self) -> list[Credit]:
-        """List what nobody told the hub."""
-        return [credit for credit in self.credits if credit.heard_vnd is None]
+    def unreported(self) -> list[Credit]:
+        """List what was not reported to the hub."""
+        return [credit for credit in self.credits if credit.reported_vnd is None]
 
     def _explain(self, credit: Credit) -> None:
-        """Say what a credit is by what the hub heard of it."""
-        named = self._named(credit, credit.heard_memo)
-        assert credit.heard_vnd is not None
+        """Say what a credit is by what was reported."""
+        named = self._named(credit, credit.reported_memo)
+        assert credit.reported_vnd is not None
         if named is None:
             credit.bill = None
             if len(credit.account.payees) == 1:
                 credit.verdict, credit.payee = "counter_sale", credit.account.payees[0]
             else:
                 credit.verdict = "unassigned"
-                self._open_item("unassigned", credit.heard_vnd, credit)
+                self._open_item("unassigned", credit.reported_vnd, credit)
         elif named.payee.account is not credit.account:
             credit.verdict = "wrong_account"
-            self._open_item("wrong_account", credit.heard_vnd, credit)
+            self._open_item("wrong_account", credit.reported_vnd, credit)
         else:
             self._pay(credit, named)
 
     def _pay(self, credit: Credit, bill: Bill) -> None:
         """Apply a credit to a bill: as much as it needs, nothing if it needs none."""
-        assert credit.heard_vnd is not None
+        assert credit.reported_vnd is not None
         credit.bill, credit.payee = bill, bill.payee
-        bill.received_vnd += credit.heard_vnd
+        bill.received_vnd += credit.reported_vnd
         if not bill.is_owed:
             credit.verdict = "closed_bill"
-            self._open_item("refund_due", credit.heard_vnd, credit)
+            self._open_item("refund_due", credit.reported_vnd, credit)
             return
         missing_vnd = bill.missing_vnd
-        taken_vnd = min(credit.heard_vnd, missing_vnd)
+        taken_vnd = min(credit.reported_vnd, missing_vnd)
         credit.payment = Payment(bill=bill, amount_vnd=taken_vnd, credit=credit)
         bill.payments.append(credit.payment)
         bill.is_late = bill.is_late or credit.occurred_at > bill.expires_at
-        if credit.heard_vnd < missing_vnd:
+        if credit.reported_vnd < missing_vnd:
             credit.verdict, bill.status = "part", "part_paid"
-        elif credit.heard_vnd == missing_vnd:
+        elif credit.reported_vnd == missing_vnd:
             credit.verdict, bill.status = "settle", "paid"
         else:
             credit.verdict, bill.status = "over", "over_paid"
-            self._open_item("refund_due", credit.heard_vnd - missing_vnd, credit)
+            self._open_item("refund_due", credit.reported_vnd - missing_vnd, credit)
 
     def _name_later(self, credit: Credit, memo: str) -> None:
         """A later report names a bill that the first did not: followed, unless a person spoke."""
         if credit.by_person:
             if not credit.is_memo_added:
                 credit.is_memo_added = True
-                self._open_item("contradiction", credit.heard_vnd, credit, always=True)
+                self._open_item("contradiction", credit.reported_vnd, credit, always=True)
             return
         self._close_items(credit)
-        credit.heard_memo, credit.payee = memo, None
+        credit.reported_memo, credit.payee = memo, None
         self._explain(credit)
 
     def _named(self, credit: Credit, memo: str) -> Bill | None:

@@ -17,7 +17,7 @@ from sandbox.faults import FaultProfile
 from sandbox.memos import Style
 from sandbox.providers.contract import Message
 
-SEEN_BACK: Final = timedelta(hours=23)  # a poll sees a day back; near its edge nothing is told
+SEEN_BACK: Final = timedelta(hours=23)  # a poll sees a day back; its edge is not looked at
 # Fault profiles of a callback, and how often each comes up.
 FAULTS: Final[dict[str, tuple[int, dict[str, Any]]]] = {
     "none": (50, {}),
@@ -115,7 +115,7 @@ async def pay_bill(town: Town) -> str | None:
     credit = await send(town, transfer, code=code)
     return (
         f"bill {bill.number} ({bill.status}) paid {how}: {amount_vnd}, callback {fault}"
-        f" -> credit {credit.number} {credit.verdict or 'unheard'}"
+        f" -> credit {credit.number} {credit.verdict or 'unreported'}"
     )
 
 
@@ -131,7 +131,7 @@ async def sell(town: Town) -> str:
     credit = await send(town, transfer)
     return (
         f"sale of {amount_vnd} at stall {payee.number}, callback {fault}"
-        f" -> credit {credit.number} {credit.verdict or 'unheard'}"
+        f" -> credit {credit.number} {credit.verdict or 'unreported'}"
     )
 
 
@@ -151,7 +151,7 @@ async def pay_several(town: Town) -> str | None:
     await town.stage.settle()
     for bill, line in zip(chosen, lines, strict=True):
         credit = _add_credit(town, org, bill.payee.account, line, bill)
-        _hear_callbacks(town, credit)
+        _receive_callbacks(town, credit)
     return f"bills {', '.join(str(b.number) for b in chosen)} paid at once, callbacks reordered"
 
 
@@ -160,9 +160,9 @@ async def call_back_late(town: Town) -> str | None:
     credits_ = town.model.credits[-200:]
     if not credits_:
         return None
-    unheard = [credit for credit in credits_ if credit.heard_vnd is None]
-    is_of_unheard = bool(unheard) and town.chance.random() < 0.8
-    credit = town.chance.choice(unheard if is_of_unheard else credits_)
+    unreported = [credit for credit in credits_ if credit.reported_vnd is None]
+    is_of_unreported = bool(unreported) and town.chance.random() < 0.8
+    credit = town.chance.choice(unreported if is_of_unreported else credits_)
     times = town.chance.choice((1, 1, 2))
     for _ in range(times):
         await _call_back(town, credit, credit.amount_vnd)
@@ -170,12 +170,12 @@ async def call_back_late(town: Town) -> str | None:
 
 
 async def check_bill(town: Town) -> str | None:
-    """A vendor asks the provider: what no callback told comes to light."""
-    unheard = town.model.unheard()
+    """A vendor asks the provider: what no callback reported comes to light."""
+    unreported = town.model.unreported()
     known = [b for b in town.model.bills if not b.is_of_stay]
     if not known:
         return None
-    accounts = {id(credit.account) for credit in unheard}
+    accounts = {id(credit.account) for credit in unreported}
     of_them = [b for b in known if id(b.payee.account) in accounts]
     bill = town.chance.choice((of_them or known)[-40:])
     fault = pick(town, {"": 80, "error": 10, "too_many": 10})
@@ -192,11 +192,11 @@ async def check_bill(town: Town) -> str | None:
     await town.stage.settle()
     if fault:
         return f"bill {bill.number} checked, and the provider fails: {fault}"
-    found = hear_list(town, bill.payee.account)
+    found = receive_list(town, bill.payee.account)
     return f"bill {bill.number} checked -> {found} credits that were not known"
 
 
-def hear_list(town: Town, account: Account) -> int:
+def receive_list(town: Town, account: Account) -> int:
     """The hub read a provider's list of an account; return how many credits were new to it.
 
     SePay lists the newest first, and the hub takes them in that order.
@@ -205,28 +205,28 @@ def hear_list(town: Town, account: Account) -> int:
     new = 0
     for credit in reversed(town.model.credits):
         if credit.account is account and credit.occurred_at > since:
-            new += credit.heard_vnd is None
-            town.model.hear(credit, credit.amount_vnd, credit.memo)
+            new += credit.reported_vnd is None
+            town.model.report(credit, credit.amount_vnd, credit.memo)
     return new
 
 
-async def hear_all(town: Town) -> int:
+async def receive_all(town: Town) -> int:
     """Before a day's end, let every account be asked, so that nothing of the day stays unknown."""
     found = 0
     for payee in town.model.payees:
         bills = [b for b in town.model.bills if b.payee.account is payee.account]
-        if not bills or not any(c.account is payee.account for c in town.model.unheard()):
+        if not bills or not any(c.account is payee.account for c in town.model.unreported()):
             continue
         town.stage.clock.now += timedelta(seconds=10)
         manager = town.org_of(payee).people["manager"]
         await ask(manager, "POST", f"/v1/bills/{bills[-1].id}/check")
         await town.stage.settle()
-        found += hear_list(town, payee.account)
+        found += receive_list(town, payee.account)
     return found
 
 
 async def send(town: Town, transfer: Transfer, *, code: str | None = None) -> Credit:
-    """Let a payer send money and the provider tell of it; return what the model made of it.
+    """Let a payer send money and the provider report it; return what the model made of it.
 
     Args:
         code: the VietQR that is scanned; its account and amount are held against the transfer's.
@@ -236,8 +236,8 @@ async def send(town: Town, transfer: Transfer, *, code: str | None = None) -> Cr
     if code is not None:
         read = read_payload(code)
         if (read.number, read.amount_vnd) != (transfer.account.number, transfer.amount_vnd):
-            told = f"{read.number} {read.amount_vnd}"
-            raise Unexpected(f"a code asks for {told}, not {transfer.amount_vnd}: {code}")
+            asked = f"{read.number} {read.amount_vnd}"
+            raise Unexpected(f"a code asks for {asked}, not {transfer.amount_vnd}: {code}")
     world.style = Style.USUAL if transfer.is_kept else pick(town, STYLES)
     profile = FaultProfile(**FAULTS[transfer.fault][1])
     world.set_faults(profile, subscription_id=org.subscription)
@@ -245,7 +245,7 @@ async def send(town: Town, transfer: Transfer, *, code: str | None = None) -> Cr
     world.set_faults(FaultProfile(), subscription_id=org.subscription)
     credit = _add_credit(town, org, transfer.account, line, transfer.meant)
     await town.stage.settle()
-    _hear_callbacks(town, credit)
+    _receive_callbacks(town, credit)
     if transfer.fault == "other_amount_later":
         await _call_back(town, credit, credit.amount_vnd + 1_000)
     return credit
@@ -276,8 +276,8 @@ def _add_credit(
     return credit
 
 
-def _hear_callbacks(town: Town, credit: Credit) -> None:
-    """Let the model hear what the hub acknowledged, in the order of the sender's log."""
+def _receive_callbacks(town: Town, credit: Credit) -> None:
+    """Report to the model what the hub acknowledged, in the order of the sender's log."""
     newest = list(town.stage.sandbox.dispatcher.log.values())[-20:]
     for delivery in newest:
         if delivery.line_id != credit.line_id or delivery.state in ("dropped", "cancelled"):
@@ -287,7 +287,7 @@ def _hear_callbacks(town: Town, credit: Credit) -> None:
             msg = f"a callback of credit {credit.number} ({delivery.faults}) is {delivery.state}"
             raise Unexpected(msg)
         if not is_false:
-            town.model.hear(credit, delivery.amount_vnd, delivery.memo)
+            town.model.report(credit, delivery.amount_vnd, delivery.memo)
 
 
 async def _call_back(town: Town, credit: Credit, amount_vnd: int) -> None:
@@ -307,7 +307,7 @@ async def _call_back(town: Town, credit: Credit, amount_vnd: int) -> None:
     await town.stage.settle()
     if delivery.state != "delivered":
         raise Unexpected(f"a callback of credit {credit.number} is {delivery.state}")
-    town.model.hear(credit, amount_vnd, line.memo)
+    town.model.report(credit, amount_vnd, line.memo)
 
 
 async def _show_code(town: Town, bill: Bill) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from loadtests.booths import HOURLY_VND, PER_VISIT_VND
 from loadtests.simulation.model import Payee
-from loadtests.simulation.money import Transfer, add_bill, hear_list, pick, send
+from loadtests.simulation.money import Transfer, add_bill, pick, receive_list, send
 from loadtests.simulation.town import Organisation, Town, Unexpected, ask
 from loadtests.vehicles import write_plate
 
@@ -149,7 +149,7 @@ async def _pay_by_code(town: Town, org: Organisation, path: str, quoted: Any, ho
     if how == "code_lost":
         await ask(org.people["manager"], "POST", f"/v1/bills/{bill.id}/check")
         await town.stage.settle()
-        hear_list(town, payee.account)
+        receive_list(town, payee.account)
 
 
 def _payee_of(town: Town, org: Organisation) -> Payee:

@@ -11,9 +11,11 @@ DESTINATION: Final = {
     "name": "NGUYEN THI LAN",
     "name_again": "Nguyen Thi  Lan",
 }
+UNDER_WAY: Final = ("requested", "approved", "instructed", "unknown")
 # Steps of a refund, as (the last part of the route, the status that follows).
 RETURNED: Final = ("returned", "returned")
 NOT_DONE: Final = ("not-done", "not_done")
+UNKNOWN: Final = ("unknown", "unknown")
 
 
 async def cancel_bill(town: Town) -> str | None:
@@ -149,7 +151,7 @@ async def request_refund(town: Town) -> str | None:
 
 async def step_refund(town: Town) -> str | None:
     """Somebody takes a refund a step further."""
-    live = [r for r in town.model.refunds if r.status in ("requested", "approved", "instructed")]
+    live = [refund for refund in town.model.refunds if refund.status in UNDER_WAY]
     back = [r for r in town.model.refunds if r.status == "returned" and not r.is_cash]
     if back and (not live or town.chance.random() < 0.1):  # the bank sends it back after all
         live = back[-5:]
@@ -159,7 +161,8 @@ async def step_refund(town: Town) -> str | None:
     steps: dict[str, tuple[tuple[str, str], ...]] = {
         "requested": (("approve", "approved"), ("approve", "approved"), ("reject", "rejected")),
         "approved": (("instruct", "instructed"),),
-        "instructed": (RETURNED, RETURNED, NOT_DONE),
+        "instructed": (RETURNED, RETURNED, NOT_DONE, UNKNOWN),
+        "unknown": (RETURNED, NOT_DONE),
         "returned": (NOT_DONE,),
     }
     if refund.is_cash:
@@ -172,7 +175,7 @@ async def step_refund(town: Town) -> str | None:
     if name == "approve":
         seen = await ask(person, "GET", path)
         body = {"destination_hash": seen["destination_hash"]}
-    elif name in ("reject", "not-done"):
+    elif name in ("reject", "not-done", "unknown"):
         body = {"reason": "Ngân hàng trả lại"}
     elif name == "returned":
         body = {} if refund.is_cash else {"bank_reference": f"FT{refund.number:012d}"}
@@ -181,6 +184,8 @@ async def step_refund(town: Town) -> str | None:
     if said["status"] != after:
         raise Unexpected(f"refund {refund.number} is {said['status']}, not {after}")
     was = refund.status
+    if after == "instructed":
+        refund.instructed_at = town.stage.clock.now
     town.model.step_refund(refund, after)
     await town.stage.settle()
     return f"refund {refund.number} of {refund.amount_vnd}: {was} -> {after}"

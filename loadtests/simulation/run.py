@@ -106,7 +106,7 @@ async def simulate(
     """Simulate on a migrated, empty database.
 
     Args:
-        say: told of every step.
+        say: called with each step, in words.
         interfere: called after every step with its number, before it is checked: for tests that
             plant a fault.
     """
@@ -266,6 +266,7 @@ class _Run:
         """Let the worker do what is due: before invariants, or what it has not done is overdue."""
         await self.town.stage.run_jobs()
         await self.town.stage.settle()
+        self.town.model.doubt_refunds(self.town.stage.clock.now)
 
     async def _hold(self, problems: list[str]) -> None:
         if problems:
@@ -279,14 +280,14 @@ class _Run:
         return sum(not bill.is_of_stay for bill in self.town.model.bills)
 
 
-async def ask_for_the_unheard(town: Town, day: date) -> list[str]:
-    """Let every provider be asked for what no callback told; on some days nobody does.
+async def poll_for_the_unreported(town: Town, day: date) -> list[str]:
+    """Poll every provider for what no callback reported; on some days nobody does.
 
     Then its statement is there before its callbacks.
     """
     if town.chance.random() < FORGOTTEN_SHARE:
         return []
-    return [f"{await money.hear_all(town)} credits were not known before the day's end"]
+    return [f"{await money.receive_all(town)} credits were not known before the day's end"]
 
 
 async def end_shifts(town: Town, day: date) -> list[str]:
@@ -303,6 +304,6 @@ async def import_statements(town: Town, day: date) -> list[str]:
 # statements: each is a function that does its part, waits for its jobs, and says what it did.
 DAY_ENDS: Final[tuple[Callable[[Town, date], Awaitable[list[str]]], ...]] = (
     end_shifts,
-    ask_for_the_unheard,
+    poll_for_the_unreported,
     import_statements,
 )

@@ -128,8 +128,8 @@ async def a_stage(settings: Settings, *, seed: int, now: datetime) -> AsyncItera
         sandbox: World = sandbox_app.state.world
         sandbox.clock = clock.read
         sandbox_url = await stack.enter_async_context(_served(sandbox_app))
-        told = {"sandbox_origins": (sandbox_url,), "password_memory_kib": PASSWORD_MEMORY_KIB}
-        settings = settings.model_copy(update=told)
+        ours = {"sandbox_origins": (sandbox_url,), "password_memory_kib": PASSWORD_MEMORY_KIB}
+        settings = settings.model_copy(update=ours)
         hub = create_app(settings)
         hub_url = await stack.enter_async_context(_served(hub))
         services: Services = hub.state.services

@@ -19,7 +19,7 @@ MONEY_CHANGED = """
     UPDATE postings SET amount_vnd = amount_vnd + 1000
     WHERE id = (SELECT id FROM postings WHERE credit_code = 'takings' ORDER BY id LIMIT 1)
 """
-# Of money that nobody heard of: the sums agree, and only the list of breaks does not.
+# Of money that never came: the sums agree, and only the list of breaks does not.
 BREAK_MADE_UP = """
     INSERT INTO breaks (org_id, id, kind, subject_id, amount_vnd, reason, reason_facts, opened_at)
     SELECT org_id, gen_random_uuid(), 'stuck', id, 1000, 'notice_failed', '{}', now()
