@@ -18,6 +18,7 @@ from sandbox.memos import Style
 from sandbox.providers.contract import Message
 
 SEEN_BACK: Final = timedelta(hours=23)  # a poll sees a day back; its edge is not looked at
+SILENT_FOR: Final = timedelta(minutes=45)
 # Fault profiles of a callback, and how often each comes up.
 FAULTS: Final[dict[str, tuple[int, dict[str, Any]]]] = {
     "none": (50, {}),
@@ -145,7 +146,9 @@ async def pay_several(town: Town) -> str | None:
     world = town.stage.sandbox
     chosen = town.chance.sample(owed, 3)
     world.style = Style.USUAL
-    world.set_faults(FaultProfile(reorder_window=3), subscription_id=org.subscription)
+    is_silent = org.is_silent(town.stage.clock.now)
+    profile = FaultProfile(reorder_window=3, drop_percent=100 if is_silent else 0)
+    world.set_faults(profile, subscription_id=org.subscription)
     lines = [_pay(town, b.payee.account, b.missing_vnd, b.reference) for b in chosen]
     world.set_faults(FaultProfile(), subscription_id=org.subscription)
     await town.stage.settle()
@@ -153,6 +156,15 @@ async def pay_several(town: Town) -> str | None:
         credit = _add_credit(town, org, bill.payee.account, line, bill)
         _receive_callbacks(town, credit)
     return f"bills {', '.join(str(b.number) for b in chosen)} paid at once, callbacks reordered"
+
+
+async def fall_silent(town: Town) -> str | None:
+    """A provider loses every callback of an organisation for three quarters of an hour."""
+    org = town.chance.choice(town.orgs)
+    if org.is_silent(town.stage.clock.now):
+        return None
+    org.silent_until = town.stage.clock.now + SILENT_FOR
+    return f"the provider of organisation {org.number} falls silent"
 
 
 async def call_back_late(town: Town) -> str | None:
@@ -239,14 +251,15 @@ async def send(town: Town, transfer: Transfer, *, code: str | None = None) -> Cr
             asked = f"{read.number} {read.amount_vnd}"
             raise Unexpected(f"a code asks for {asked}, not {transfer.amount_vnd}: {code}")
     world.style = Style.USUAL if transfer.is_kept else pick(town, STYLES)
-    profile = FaultProfile(**FAULTS[transfer.fault][1])
+    fault = "drop" if org.is_silent(town.stage.clock.now) else transfer.fault
+    profile = FaultProfile(**FAULTS[fault][1])
     world.set_faults(profile, subscription_id=org.subscription)
     line = _pay(town, transfer.account, transfer.amount_vnd, transfer.memo)
     world.set_faults(FaultProfile(), subscription_id=org.subscription)
     credit = _add_credit(town, org, transfer.account, line, transfer.meant)
     await town.stage.settle()
     _receive_callbacks(town, credit)
-    if transfer.fault == "other_amount_later":
+    if fault == "other_amount_later":
         await _call_back(town, credit, credit.amount_vnd + 1_000)
     return credit
 

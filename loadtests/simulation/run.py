@@ -34,6 +34,7 @@ STEPS: Final[dict[Step, int]] = {
     money.pay_bill: 34,
     money.sell: 6,
     money.pay_several: 2,
+    money.fall_silent: 1,
     money.call_back_late: 6,
     money.check_bill: 4,
     people.cancel_bill: 3,
@@ -235,6 +236,8 @@ class _Run:
         for end in DAY_ENDS:
             for said in await end(self.town, day):
                 await self._note(end.__name__, said)
+            if self._is_over():
+                return
         await self._work()
         days = [self.first + timedelta(days=n) for n in range((day - self.first).days + 1)]
         await self._hold(await check_whole(self.town) + await check_totals(self.town, days))

@@ -4,7 +4,7 @@ Founded by the hub's own services; everything after that goes through the API.
 """
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from random import Random
 from typing import Any, Final
 from uuid import UUID
@@ -53,8 +53,13 @@ class Organisation:
     lot_id: str
     subscription: str  # at the sandbox
     people: dict[str, httpx.AsyncClient] = field(default_factory=dict)
+    silent_until: datetime | None = None  # its provider loses every callback meanwhile
     shift: str | None = None  # of the attendant
     shift_cash_vnd: int = 0
+
+    def is_silent(self, now: datetime) -> bool:
+        """Whether its provider calls nobody back at an instant."""
+        return self.silent_until is not None and now < self.silent_until
 
     @property
     def code(self) -> str:
