@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -14,10 +15,11 @@ from pydantic import SecretStr
 
 from core.settings import Settings
 from loadtests.installation import Installation, installed
-from loadtests.simulation.run import DAYS_MAX, Plan, describe, simulate
+from loadtests.simulation.run import DAYS_MAX, Plan, Result, describe, simulate
 from ops.console import say
 from ops.environment import DATABASE, OWNER, build_environment, embedded_owner_url
 from ops.errors import CannotStart
+from ops.processes import stop_on_signals
 
 SHOWN_EVERY: Final = 100  # steps
 UNSAFE: Final = {"fsync": "off"}  # nothing is killed here, and what is safe takes ten times as long
@@ -38,7 +40,7 @@ def main(plans: Sequence[Plan]) -> int:
         for plan in plans:
             began_s = time.monotonic()
             with _a_database(installation, plan) as settings:
-                result = asyncio.run(simulate(settings, plan, say=_Progress(plan)))
+                result = _play(settings, plan)
             for line in describe(result):
                 print(line, flush=True)
             say(f"Seed {plan.seed} took {time.monotonic() - began_s:.0f} s")
@@ -49,6 +51,28 @@ def main(plans: Sequence[Plan]) -> int:
             f"{len(plans) - len(failed)} of {len(plans)} seeds agreed; failed: {failed or 'none'}"
         )
     return 1 if failed else 0
+
+
+def _play(settings: Settings, plan: Plan) -> Result:
+    """Simulate until the end, or until a signal comes.
+
+    Raises:
+        KeyboardInterrupt: one came; everything is closed.
+    """
+
+    async def play() -> Result:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
+        return await simulate(settings, plan, say=_Progress(plan))
+
+    try:
+        return asyncio.run(play())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        stop_on_signals()  # the loop's own handlers went with it
 
 
 class _Progress:
