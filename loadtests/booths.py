@@ -105,12 +105,27 @@ def found_all(
                     database, sealer, number, kind=OrgKind.PARKING_OPERATOR, now=now
                 )
                 markets.append(market)
-                made += await _found_lots(database, market, lots - len(made), now=now)
+                made += await found_lots(database, market, lots - len(made), now=now)
         finally:
             await engine.dispose()
         return markets, made
 
     return asyncio.run(found())
+
+
+async def found_lots(
+    database: Database, market: Market, count: int, *, now: datetime
+) -> list[StaffedLot]:
+    """Make a lot for each of an organisation's first stalls, with a tariff and an open shift."""
+    tariff_id = new_id()
+    async with open_org_transaction(database, market.org.id) as session:
+        operator_id = await _found_operator(session, market.org, tariff_id, now=now)
+    made = []
+    for stall in market.stalls[:count]:
+        async with open_org_transaction(database, market.org.id) as session:
+            lot = await _found_lot(session, market.org, stall, operator_id, tariff_id, now=now)
+            made.append(lot)
+    return made
 
 
 def set_up_sandbox(sandbox_url: str, hub_url: str, markets: Sequence[Market]) -> None:
@@ -152,20 +167,6 @@ def make_booths(settings: Settings, lots: Sequence[StaffedLot], *, now: datetime
         )
         for lot in lots
     ]
-
-
-async def _found_lots(
-    database: Database, market: Market, count: int, *, now: datetime
-) -> list[StaffedLot]:
-    tariff_id = new_id()
-    async with open_org_transaction(database, market.org.id) as session:
-        operator_id = await _found_operator(session, market.org, tariff_id, now=now)
-    made = []
-    for stall in market.stalls[:count]:
-        async with open_org_transaction(database, market.org.id) as session:
-            lot = await _found_lot(session, market.org, stall, operator_id, tariff_id, now=now)
-            made.append(lot)
-    return made
 
 
 async def _found_operator(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from core.audit import Actor
 from core.db import Database
-from core.ids import new_id
+from core.ids import new_id, new_token
 from core.sealing import Sealer
 from core.tenancy import open_org_transaction
 from identity.organisations.rules import OrgFacts, OrgKind
@@ -65,10 +65,19 @@ async def found_market(
     number: int,
     *,
     kind: OrgKind = OrgKind.MARKET_BOARD,
+    payees: int | None = None,
+    sandbox_url: str | None = None,
     now: datetime,
 ) -> Market:
-    """Make an organisation whose stalls can be paid and call the API."""
-    payees = PAYEES_EACH if number else PAYEES_OF_FIRST
+    """Make an organisation whose stalls can be paid and call the API.
+
+    Args:
+        payees: how many stalls; None: as many as a run under load wants.
+        sandbox_url: of a sandbox that its connection polls, with its secret as the token; the
+            organisation is a test one then.
+    """
+    payees = payees or (PAYEES_EACH if number else PAYEES_OF_FIRST)
+    secret = None if sandbox_url is None else new_token()
     code = "BN" + ALPHABET[number // len(ALPHABET)] + ALPHABET[number % len(ALPHABET)]
     async with database.begin() as session:
         org = await create_organisation(
@@ -76,7 +85,7 @@ async def found_market(
             code=code,
             name=f"Chợ {code}",
             kind=kind,
-            is_live=True,
+            is_live=sandbox_url is None,
             actor=MANAGER,
             now=now,
         )
@@ -119,8 +128,15 @@ async def found_market(
             session,
             org,
             EndpointRequest(
-                provider="sepay", name="SePay", account_ids=[stall.account_id for stall in stalls]
+                provider="sepay",
+                name="SePay",
+                account_ids=[stall.account_id for stall in stalls],
+                secret=secret,
+                is_sandbox=sandbox_url is not None,
+                pull_url=sandbox_url,
+                pull_token=secret,
             ),
+            sandbox_origins=() if sandbox_url is None else (sandbox_url,),
             sealer=sealer,
             actor=MANAGER,
             now=now,
@@ -129,7 +145,7 @@ async def found_market(
         scopes = [Permission.BILLS_OPEN, Permission.EVENTS_READ]
         made = [
             await add_key(session, caller, name="till", scopes=scopes, now=now)
-            for _ in range(payees // STREAMS_OF_KEY)
+            for _ in range(max(1, payees // STREAMS_OF_KEY))
         ]
     return Market(
         org=org,

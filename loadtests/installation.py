@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -113,11 +113,14 @@ class Installation:
 
 
 @contextlib.contextmanager
-def installed(kind: str = "bench") -> Iterator[Installation]:
+def installed(
+    kind: str = "bench", *, postgres: Mapping[str, str] | None = None
+) -> Iterator[Installation]:
     """Make an installation for the length of a run, and remove it.
 
     Args:
         kind: of run; one of each kind at a time.
+        postgres: settings of its server that differ from those in production.
 
     Raises:
         CannotStart: another run of this kind goes on, or PostgreSQL cannot be started.
@@ -131,7 +134,7 @@ def installed(kind: str = "bench") -> Iterator[Installation]:
         folder.mkdir(mode=0o711)
         folder.chmod(0o711)  # PostgreSQL's account passes through
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        cluster = stack.enter_context(running_postgres(folder))
+        cluster = stack.enter_context(running_postgres(folder, settings=postgres))
         secret_key = read_or_make_secret_key(folder)
         ensure_embedded_database(cluster, role_passwords(secret_key))
         owner_url = embedded_owner_url(cluster, secret_key)

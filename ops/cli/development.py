@@ -59,6 +59,31 @@ def add_development(commands: "Parsers") -> None:
         "--json", metavar="FILE", type=Path, dest="json_path", help="the summary, also in a file"
     )
 
+    simulate = add_command(
+        commands,
+        "simulate",
+        _simulate,
+        "simulate days of a town from a seed, with faults, and hold a model against the hub",
+    )
+    simulate.add_argument(
+        "--seed", metavar="N", type=_read_whole, default=1, help="of all choices (%(default)s)"
+    )
+    simulate.add_argument(
+        "--seeds", metavar="COUNT", type=_read_whole, default=1, help="so many seeds from N on"
+    )
+    simulate.add_argument(
+        "--days", metavar="D", type=_read_whole, default=3, help="that are over (%(default)s)"
+    )
+    simulate.add_argument(
+        "--bills", metavar="N", type=_read_whole, default=500, help="of all days (%(default)s)"
+    )
+    simulate.add_argument(
+        "--orgs", metavar="N", type=_read_whole, default=2, help="organisations (%(default)s)"
+    )
+    simulate.add_argument(
+        "--until", metavar="STEP", type=_read_whole, help="stop after this step, showing the last"
+    )
+
 
 def _test(options: "Options") -> int:
     from ops.checks import run_tests
@@ -79,6 +104,12 @@ def _read_major(text: str) -> str:
 def _read_count(text: str) -> int:
     if not text.isdecimal() or not text.isascii() or len(text) > 9:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of payments, such as 1000000")
+    return int(text)
+
+
+def _read_whole(text: str) -> int:
+    if not text.isdecimal() or not text.isascii() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
 
 
@@ -112,3 +143,26 @@ def _loadtest(options: "Options") -> int:
     report = options.report or ROOT / ".phopay" / "loadtests" / f"{options.name}.html"
     loadtest = importlib.import_module("loadtests.loadtest")
     return int(loadtest.main(options.name, options.quick, report, options.json_path))
+
+
+def _simulate(options: "Options") -> int:
+    import importlib
+
+    from ops.frontend import ensure_frontend
+    from ops.processes import stop_on_signals
+
+    stop_on_signals()
+    ensure_frontend()
+    run = importlib.import_module("loadtests.simulation.run")
+    plans = [
+        run.Plan(
+            seed=seed,
+            days=options.days,
+            bills=options.bills,
+            orgs=options.orgs,
+            until=options.until,
+        )
+        for seed in range(options.seed, options.seed + options.seeds)
+    ]
+    command = importlib.import_module("loadtests.simulation.command")
+    return int(command.main(plans))

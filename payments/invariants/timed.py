@@ -161,6 +161,9 @@ MONEY_CHANGES_ARE_AUDITED: Final = f"""
       AND NOT EXISTS (
           SELECT FROM audit_log a
           WHERE a.org_id = k.org_id AND a.object_id IN (k.id, k.subject_id, k.credit_id, k.bill_id))
+      AND NOT EXISTS (
+          SELECT FROM refunds r JOIN audit_log a ON (a.org_id, a.object_id) = (r.org_id, r.id)
+          WHERE (r.org_id, r.break_id) = (k.org_id, k.id))
 """  # noqa: S608
 # I17. An hour of the week is a habit of an endpoint if each of the three weeks before brought a
 # callback in it. Three such hours that bring none are silence. A few index entries of each endpoint

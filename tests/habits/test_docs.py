@@ -132,8 +132,10 @@ def test_every_command_that_a_page_names_is_one(page: Path) -> None:
         inner = help_of(words[0])
         if "COMMAND" in inner.split("\n\n")[0]:
             assert len(words) == 1 or re.search(rf"^ +{words[1]}\b", inner, re.M), words
-        for option in (word for word in words if word.startswith("--")):
-            assert option in help_of(*words[: words.index(option)][:2]), words
+        options = [word for word in words if word.startswith("--")]
+        names = words[: words.index(options[0])] if options else []
+        for option in options:
+            assert option in help_of(*names[:2]), words
 
 
 def test_the_readme_has_every_command() -> None:

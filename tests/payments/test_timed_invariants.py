@@ -31,6 +31,7 @@ from tests.world.notices import pay, process_waiting, sepay_body, store_notices
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_gate, a_stay, cash
 from tests.world.reads import list_breaks
 from tests.world.references import some_references
+from tests.world.refunds import a_refund, enter_account, hold_by, take
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -271,6 +272,31 @@ async def test_each_fault_is_found(gate: Gate, owner_database: Database) -> None
             name, what = expected
             rows = (await session.execute(text(CHECKS[name]), {"now": NOON})).mappings()
             assert what in {row["what"] for row in rows}, fault
+
+
+async def test_what_a_refund_closed_is_in_the_log_of_changes_by_that_refund(
+    gate: Gate, owner_database: Database, databases: JobDatabases
+) -> None:
+    database, stall = databases.app, gate.stall
+    await hold_by(database, stall, "organisation")
+    await pay(database, stall, await a_bill(database, stall), amount_vnd=25_000)
+    async with open_org_transaction(database, stall.org.id) as session:
+        query = text("SELECT credit_id FROM matches WHERE verdict = 'over'")
+        (credit_id,) = (await session.scalars(query)).all()
+    refund = await a_refund(database, stall, credit_id=credit_id, amount_vnd=5_000)
+    await enter_account(database, stall, refund)
+    for step, said in (("approve", {}), ("instruct", {}), ("confirm", {"bank_reference": "FT1"})):
+        await take(database, stall, refund, step, **said)
+    name = "money_changes_are_audited"
+
+    async with databases.worker.begin() as session:
+        assert await find_violations(session, name, now=NOON) == []
+    async with owner_database.begin() as session:
+        query = text("DELETE FROM audit_log WHERE object_id = :id")
+        await session.execute(query, {"id": refund.id})
+    async with databases.worker.begin() as session:
+        (found,) = await find_violations(session, name, now=NOON)
+    assert found.evidence["what"] == "break_closed"
 
 
 async def test_a_clock_that_is_behind_raises_no_alarm(gate: Gate, databases: JobDatabases) -> None:
