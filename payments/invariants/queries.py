@@ -295,9 +295,10 @@ MONEY_IS_WHOLE: Final = """
         OR a.atttypid IN ('real'::regtype, 'double precision'::regtype, 'numeric'::regtype,
                           'money'::regtype))
 """
-# Money that nobody can use yet, or that is too much, is on somebody's list with its amount, or a
-# person took it off that list since the match in force. What closes by itself explains nothing, and
-# that a payment may have been reported twice says nothing of what it leaves.
+# Money that nobody can use yet, or that is too much, is on somebody's list with its amount; or a
+# person took it off that list since the match in force, or a statement showed that it went back.
+# What else closes by itself explains nothing, and that a payment may have been reported twice says
+# nothing of what it leaves.
 WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
     SELECT m.org_id, m.credit_id, m.verdict, c.amount_vnd, m.applied_vnd
     FROM matches m JOIN bank_transactions c ON (c.org_id, c.id) = (m.org_id, m.credit_id)
@@ -309,7 +310,8 @@ WHAT_IS_UNAPPLIED_IS_ON_A_LIST: Final = """
                       AND k.kind IN ('unassigned', 'unknown_reference', 'several_references',
                                      'wrong_account', 'refund_due')
                       AND (k.closed_at IS NULL
-                           OR (k.closed_by IS NOT NULL AND k.opened_at >= m.matched_at)))
+                           OR ((k.closed_by IS NOT NULL OR k.decision = 'refunded')
+                               AND k.opened_at >= m.matched_at)))
 """
 # What a toll account was charged is what its bill was paid by it; the rest was refunded, or is on
 # somebody's list, or a person took it off.

@@ -48,6 +48,7 @@ from tests.world.stalls import PayableStall
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 LINES = 12
+HOUR = timedelta(hours=1)
 
 
 def ft(number: int) -> str:
@@ -118,6 +119,7 @@ async def test_a_run_is_queued_for_open_lines_when_credits_came_and_not_else(
     app_database: Database, worker_database: Database, stall: PayableStall
 ) -> None:
     databases = JobDatabases(app=app_database, worker=worker_database)
+    await receive(app_database, stall)  # long ago, and no line's
     assert await queue_matching(databases, now=read_clock()) == 0  # no line is open
     await add_lines(app_database, stall, Line(bank_reference=ft(1)))
 
@@ -136,9 +138,9 @@ async def test_a_run_is_queued_for_open_lines_when_credits_came_and_not_else(
     assert await run() == 0
     async with open_org_transaction(app_database, stall.org.id) as session:
         await session.execute(
-            text("UPDATE account_matching SET matched_at = :at"), {"at": NOON}
-        )  # the credit below is received at noon
-    await receive(app_database, stall, bank_reference=ft(1))
+            text("UPDATE account_matching SET matched_at = :at"), {"at": NOON + HOUR}
+        )
+    await receive(app_database, stall, bank_reference=ft(1), now=NOON + HOUR)
     assert await run() == 1
     assert await count_rows(app_database, stall, "proofs") == 1
     assert await queue_matching(databases, now=read_clock() + timedelta(days=1)) == 0  # all is done
