@@ -117,6 +117,7 @@ from api.v1.staff import routes as staff_routes
 from api.v1.statements import routes as statements_routes
 from api.v1.tariffs import lot_routes as lot_tariffs_routes
 from api.v1.tariffs import routes as tariffs_routes
+from api.v1.tax_exports import routes as tax_exports_routes
 from api.v1.ticket_books import routes as ticket_books_routes
 from api.v1.toll import routes as toll_routes
 from api.v1.watched_plates import routes as watched_plates_routes
@@ -152,6 +153,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     events_routes.router,
     jobs_routes.router,
     statements_routes.router,
+    tax_exports_routes.router,
     parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,

@@ -24,6 +24,8 @@ from parking.places.queries import find_lot_ids
 from parking.shifts import deposits
 from parking.shifts.posters import handle_poster_change
 from parking.shifts.queries import find_shift_at
+from parking.tax_exports import jobs as tax_export_jobs
+from parking.tax_exports import rules as tax_export_rules
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
 from payments.payees.queries import find_payee_ids
@@ -63,6 +65,7 @@ REGISTRY: Final = Registry(
             statement_rules.READ: statement_jobs.make_reader,
             statement_rules.WRITE: statement_jobs.make_writer,
             statement_rules.PURGE: statement_jobs.make_purger,
+            tax_export_rules.KIND: tax_export_jobs.make_writer,
         }
     ),
 )
