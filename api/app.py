@@ -64,6 +64,7 @@ from api.manage.parking import stay_links as manage_stay_links
 from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
 from api.manage.parking import tariffs as manage_tariffs
+from api.manage.parking import tax_exports as manage_tax_exports
 from api.manage.parking import ticket_books as manage_ticket_books
 from api.manage.parking import watched as manage_watched
 from api.pages import home, login, my_password, my_pin
@@ -234,6 +235,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_stay_links.router,
     manage_reviews.router,
     manage_ticket_books.router,
+    manage_tax_exports.router,
     manage_plate_requests.router,
     manage_tariffs.router,
     manage_tariff_editor.router,

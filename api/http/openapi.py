@@ -58,6 +58,10 @@ TAGS: Final = [
     {"name": "complaints", "description": "What citizens complain of, and the answers."},
     {"name": "apds", "description": "Parking in the words of APDS 4.0, and open data."},
     {"name": "statements", "description": "Files of banks: kept, read, and accepted by day."},
+    {
+        "name": "tax exports",
+        "description": "A seller's parking transactions of a month, as a file.",
+    },
     {"name": "jobs", "description": "Work that outlives a request, and how far it has come."},
 ]
 ALWAYS: Final[tuple[type[HubError], ...]] = (InvalidRequest, TooManyRequests, InternalError, Busy)

@@ -62,6 +62,7 @@ OBJECT_KINDS: Final = (
     "sign_in",
     "staff",
     "tariff",
+    "tax_export",
     "ticket_book",
     "recount",
     "toll_charge",

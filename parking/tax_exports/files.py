@@ -82,7 +82,7 @@ def open_writer(format_: FileFormat, heads: Sequence[str]) -> RowWriter:
 
 
 async def keep_file(
-    session: AsyncSession, org_id: UUID, export_id: UUID, file: IO[bytes], *, now: datetime
+    session: AsyncSession, org_id: UUID, export_id: UUID, file: IO[bytes]
 ) -> KeptFile:
     """Keep a file with the running transaction, part by part."""
     digest, size, part_no = sha256(), 0, 0
@@ -90,7 +90,7 @@ async def keep_file(
         digest.update(piece)
         size += len(piece)
         packed = await asyncio.to_thread(zlib.compress, piece, PACKED_AT)
-        await queries.insert_part(session, org_id, export_id, no=part_no, content=packed, now=now)
+        await queries.insert_part(session, org_id, export_id, no=part_no, content=packed)
         part_no += 1
     return KeptFile(size, digest.digest())
 

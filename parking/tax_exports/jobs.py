@@ -7,10 +7,8 @@ that keeps it, with the sums and the job's end.
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
-from datetime import datetime
 from uuid import UUID
 
-from core.clock import read_clock
 from core.db import Database
 from core.jobs.attempts import Handler, JobAttempt
 from core.spreadsheets import Cell
@@ -18,7 +16,6 @@ from core.tenancy import open_org_transaction
 from parking.places.queries import get_operator
 from parking.tax_exports import queries
 from parking.tax_exports.files import RowWriter, keep_file, open_writer
-from parking.tax_exports.models import TaxExport
 from parking.tax_exports.rules import Columns, FileFormat, SellerFacts, TaxRow, write_facts
 from parking.tax_exports.transactions import SellersMonth
 
@@ -55,7 +52,7 @@ def make_writer(database: Database) -> Handler:
         if not await month.is_whole():  # something was posted meanwhile: the next attempt has it
             msg = "the month's takings moved while it was read"
             raise RuntimeError(msg)
-        await _keep(database, attempt, file, month, export_id, row_count, now=read_clock())
+        await _keep(database, attempt, file, month, export_id, row_count)
 
     return write
 
@@ -83,18 +80,20 @@ async def _keep(
     month: SellersMonth,
     export_id: UUID,
     row_count: int,
-    *,
-    now: datetime,
 ) -> None:
     content = await asyncio.to_thread(file.close)
     with content:
         async with open_org_transaction(database, attempt.org_id) as session:
             await attempt.hold(session)
-            kept = await keep_file(session, attempt.org_id, export_id, content, now=now)
-            export: TaxExport = await queries.get_export(session, attempt.org_id, export_id)
-            export.made_at, export.row_count = now, row_count
-            export.exported_vnd = month.sums.exported_vnd
-            export.takings_vnd = month.sums.of_sellers_payees_vnd
-            export.content_bytes, export.content_sha256 = kept.size_bytes, kept.digest
-            await session.flush()
+            kept = await keep_file(session, attempt.org_id, export_id, content)
+            await queries.finish_export(
+                session,
+                attempt.org_id,
+                export_id,
+                row_count=row_count,
+                exported_vnd=month.sums.exported_vnd,
+                takings_vnd=month.sums.of_sellers_payees_vnd,
+                content_bytes=kept.size_bytes,
+                content_sha256=kept.digest,
+            )
             await attempt.complete(session)

@@ -44,6 +44,11 @@ class TaxExport(OrgRow):
     content_bytes: Mapped[int | None]
     content_sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
 
+    @property
+    def file_name(self) -> str:
+        """What its file is called."""
+        return f"parking-transactions-{self.month:%Y-%m}-{self.id.hex[-6:]}.{self.format}"
+
 
 class TaxExportPart(Base):
     """A part of an export's file, compressed."""

@@ -18,7 +18,14 @@ LIST_PAYEES = text("SELECT id FROM payees WHERE org_id = :org_id ORDER BY id")
 LOCK_REQUESTS = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 INSERT_PART = text("""
     INSERT INTO tax_export_parts (org_id, export_id, part_no, content, made_at)
-    VALUES (:org_id, :export_id, :part_no, :content, :now)
+    VALUES (:org_id, :export_id, :part_no, :content, now())
+""")
+# By the database's clock, as all of a job's instants.
+FINISH = text("""
+    UPDATE tax_exports SET made_at = now(), row_count = :row_count, exported_vnd = :exported_vnd,
+           takings_vnd = :takings_vnd, content_bytes = :content_bytes,
+           content_sha256 = :content_sha256
+    WHERE org_id = :org_id AND id = :id
 """)
 READ_PART = text("""
     SELECT content FROM tax_export_parts
@@ -84,7 +91,7 @@ async def list_exports(
 
 
 async def insert_part(
-    session: AsyncSession, org_id: UUID, export_id: UUID, *, no: int, content: bytes, now: datetime
+    session: AsyncSession, org_id: UUID, export_id: UUID, *, no: int, content: bytes
 ) -> None:
     """Keep a part of a file, compressed."""
     values = {
@@ -92,9 +99,32 @@ async def insert_part(
         "export_id": export_id,
         "part_no": no,
         "content": content,
-        "now": now,
     }
     await run(session, INSERT_PART, values)
+
+
+async def finish_export(
+    session: AsyncSession,
+    org_id: UUID,
+    export_id: UUID,
+    *,
+    row_count: int,
+    exported_vnd: int,
+    takings_vnd: int,
+    content_bytes: int,
+    content_sha256: bytes,
+) -> None:
+    """Write what an export has become, with its file."""
+    values = {
+        "org_id": org_id,
+        "id": export_id,
+        "row_count": row_count,
+        "exported_vnd": exported_vnd,
+        "takings_vnd": takings_vnd,
+        "content_bytes": content_bytes,
+        "content_sha256": content_sha256,
+    }
+    await run(session, FINISH, values)
 
 
 async def read_part(session: AsyncSession, org_id: UUID, export_id: UUID, no: int) -> bytes | None:

@@ -160,6 +160,8 @@ REPEATS: Final = {
     "/v1/devices/me/person": "state",
     "/v1/devices/me/reference-blocks": "known",
     "/v1/statements": "known",
+    "/v1/tax-exports": "known",
+    "/manage/tax-exports/columns": "state",
     "/v1/statements/{statement_id}/accept": "state",
     "/v1/statements/{statement_id}/discard": "state",
     "/manage/devices/{device_id}/revoke": "state",

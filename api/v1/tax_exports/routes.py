@@ -32,7 +32,6 @@ from parking.tax_exports.errors import (
     TaxExportsTooMany,
 )
 from parking.tax_exports.files import check_readable, read_file
-from parking.tax_exports.models import TaxExport
 from parking.tax_exports.rules import (
     FACTS,
     FileFormat,
@@ -100,7 +99,7 @@ async def read_export(export_id: UUID, caller: Reader, tx: Tx) -> TaxExportRead:
     responses={
         **may_answer(TaxExportNotFound, TaxExportNotReady, TaxExportGone),
         200: {
-            "content": {CSV_TYPE: {}, XLSX_TYPE: {}},
+            "content": {"text/csv": {}, XLSX_TYPE: {}},
             "description": "The file, always the same bytes.",
         },
     },
@@ -114,7 +113,7 @@ async def download_export(
         check_readable(export, now=now)
     pieces = read_file(database, caller.org_id, export_id)
     answer = StreamingResponse(pieces, media_type=TYPES[FileFormat(export.format)])
-    answer.headers["Content-Disposition"] = f'attachment; filename="{write_file_name(export)}"'
+    answer.headers["Content-Disposition"] = f'attachment; filename="{export.file_name}"'
     answer.headers["Content-Length"] = str(export.content_bytes)
     answer.headers["Cache-Control"] = "no-store"
     return answer
@@ -134,8 +133,3 @@ async def save_layout(body: TaxLayout, caller: Keeper, tx: Tx, now: Now) -> TaxL
     columns = check_columns([(one.head, one.fact) for one in body.columns])
     await service.save_layout(tx, caller.org_id, columns, actor=caller.actor, now=now)
     return TaxLayoutRead(columns=body.columns, is_own=True, facts=list(FACTS))
-
-
-def write_file_name(export: TaxExport) -> str:
-    """Return what the file of an export is called."""
-    return f"parking-transactions-{export.month:%Y-%m}-{export.id.hex[-6:]}.{export.format}"
