@@ -70,6 +70,7 @@ from api.manage.parking import watched as manage_watched
 from api.pages import home, login, my_password, my_pin
 from api.pay import complaints as pay_complaints
 from api.pay import parking_ticket
+from api.pay import refunds as pay_refunds
 from api.pay import routes as pay_routes
 from api.services import open_services
 from api.v1.accounts import routes as accounts_routes
@@ -204,6 +205,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     pay_routes.router,
     parking_ticket.router,
     pay_complaints.router,
+    pay_refunds.router,
     overview.router,
     manage_checks.router,
     manage_payees.router,

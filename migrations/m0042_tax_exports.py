@@ -1,8 +1,9 @@
-"""Tax exports of parking: what was asked for, the parts of the files, saved columns.
+"""Tax exports of parking, and when the account of a refund was entered.
 
-Locks: the tables are new; their foreign keys take SHARE ROW EXCLUSIVE on parking_operators and
-organisations until the migration commits, and who writes there waits. Survives the release still
-running: it does not know them.
+Locks until the migration's end: parking_operators and organisations against writing (SHARE ROW
+EXCLUSIVE, for the foreign keys of the new tables), and last refunds against everything, while a
+column without a default is added and an index of its few rows is made. Survives the release still
+running: it knows no tax exports, and names the columns of refunds that it writes.
 """
 
 import sqlalchemy as sa
@@ -94,9 +95,19 @@ def upgrade() -> None:
         )
         op.execute(f"CREATE POLICY all_rows ON {table} TO phopay_worker USING (true)")
     op.execute("GRANT DELETE ON tax_export_parts TO phopay_worker")  # after 30 days
+    op.add_column("refunds", sa.Column("destination_at", INSTANT, nullable=True))
+    op.create_index(
+        "ix_refunds_entered",
+        "refunds",
+        ["org_id", "destination_at"],
+        postgresql_where=sa.text("destination_at IS NOT NULL"),
+    )
+    op.execute("GRANT UPDATE (destination_at) ON refunds TO phopay_app")
 
 
 def downgrade() -> None:
     """Drop them, with their policies and grants."""
+    op.drop_index("ix_refunds_entered", table_name="refunds")
+    op.drop_column("refunds", "destination_at")
     for table in ("tax_export_layouts", "tax_export_parts", "tax_exports"):
         op.drop_table(table)

@@ -207,6 +207,7 @@ REPEATS: Final = {
     "/v1/refunds": "known",
     "/v1/refund-files": "known",
     "/v1/refunds/{refund_id}/destination": "state",
+    "/p/{link}/refund": "state",
     "/v1/refunds/{refund_id}/approve": "state",
     "/v1/refunds/{refund_id}/reject": "state",
     "/v1/refunds/{refund_id}/cancel": "state",
