@@ -1,9 +1,10 @@
-"""Tax exports of parking, and when the account of a refund was entered.
+"""Tax exports of parking; when a refund's account was entered, and by when complaints pay back.
 
 Locks until the migration's end: parking_operators and organisations against writing (SHARE ROW
-EXCLUSIVE, for the foreign keys of the new tables), and last refunds against everything, while a
-column without a default is added and an index of its few rows is made. Survives the release still
-running: it knows no tax exports, and names the columns of refunds that it writes.
+EXCLUSIVE, for the foreign keys of the new tables), and last refunds and complaints against
+everything, while each gets a column without a default, refunds an index, and complaints a check
+that reads its rows. Survives the release still running: it knows no tax exports, and names the
+columns that it writes.
 """
 
 import sqlalchemy as sa
@@ -103,10 +104,16 @@ def upgrade() -> None:
         postgresql_where=sa.text("destination_at IS NOT NULL"),
     )
     op.execute("GRANT UPDATE (destination_at) ON refunds TO phopay_app")
+    op.add_column("complaints", sa.Column("refund_due_on", sa.Date(), nullable=True))
+    op.create_check_constraint(
+        op.f("ck_complaints_refund_due"), "complaints", "refund_due_on IS NULL OR refund_vnd > 0"
+    )
+    op.execute("GRANT UPDATE (refund_due_on) ON complaints TO phopay_app")
 
 
 def downgrade() -> None:
     """Drop them, with their policies and grants."""
+    op.drop_column("complaints", "refund_due_on")  # with its check
     op.drop_index("ix_refunds_entered", table_name="refunds")
     op.drop_column("refunds", "destination_at")
     for table in ("tax_export_layouts", "tax_export_parts", "tax_exports"):
