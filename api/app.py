@@ -66,11 +66,13 @@ from api.manage.parking import stay_links as manage_stay_links
 from api.manage.parking import stays as manage_stays
 from api.manage.parking import tariff_editor as manage_tariff_editor
 from api.manage.parking import tariffs as manage_tariffs
+from api.manage.parking import tax_exports as manage_tax_exports
 from api.manage.parking import ticket_books as manage_ticket_books
 from api.manage.parking import watched as manage_watched
 from api.pages import home, login, my_password, my_pin
 from api.pay import complaints as pay_complaints
 from api.pay import parking_ticket
+from api.pay import refunds as pay_refunds
 from api.pay import routes as pay_routes
 from api.services import open_services
 from api.v1.accounts import go_live as accounts_go_live
@@ -124,6 +126,7 @@ from api.v1.statement_lines import routes as statement_lines_routes
 from api.v1.statements import routes as statements_routes
 from api.v1.tariffs import lot_routes as lot_tariffs_routes
 from api.v1.tariffs import routes as tariffs_routes
+from api.v1.tax_exports import routes as tax_exports_routes
 from api.v1.ticket_books import routes as ticket_books_routes
 from api.v1.toll import routes as toll_routes
 from api.v1.watched_plates import routes as watched_plates_routes
@@ -164,6 +167,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     days_routes.router,
     settlements_routes.router,
     settlement_terms_routes.router,
+    tax_exports_routes.router,
     parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,
@@ -213,6 +217,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     pay_routes.router,
     parking_ticket.router,
     pay_complaints.router,
+    pay_refunds.router,
     overview.router,
     manage_checks.router,
     manage_payees.router,
@@ -246,6 +251,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_stay_links.router,
     manage_reviews.router,
     manage_ticket_books.router,
+    manage_tax_exports.router,
     manage_plate_requests.router,
     manage_tariffs.router,
     manage_tariff_editor.router,

@@ -92,6 +92,9 @@ class Limits:
     complaints: RateLimit = field(default_factory=lambda: RateLimit(20, per_s=600))
     # The same for each link, from wherever it is opened: a photo takes a core for a moment.
     complaints_of_link: RateLimit = field(default_factory=lambda: RateLimit(20, per_s=600))
+    # Accounts that payers type for a refund, for each network and for each link.
+    refund_accounts: RateLimit = field(default_factory=lambda: RateLimit(20, per_s=600))
+    refund_accounts_of_link: RateLimit = field(default_factory=lambda: RateLimit(10, per_s=600))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

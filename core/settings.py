@@ -161,6 +161,9 @@ class Settings(BaseSettings):
     photo_kept_days: int = Field(default=90, ge=1, le=3_650)
     # Within so many working days a complaint is to be answered; its page promises the day.
     complaint_working_days: int = Field(default=3, ge=1, le=30)
+    # What payers of one organisation may have sent in a day to accounts that they typed by the
+    # link of their bill. Links are passed on: this bounds what a stolen one is worth. 0: none.
+    refund_link_vnd_per_day: int = Field(default=5_000_000, ge=0, le=10_000_000_000)
 
     @field_validator(
         "trusted_proxies", "sandbox_origins", "toll_origins", "webhook_origins", mode="before"

@@ -26,6 +26,8 @@ from parking.places.queries import find_lot_ids
 from parking.shifts import deposits
 from parking.shifts.posters import handle_poster_change
 from parking.shifts.queries import find_shift_at
+from parking.tax_exports import jobs as tax_export_jobs
+from parking.tax_exports import rules as tax_export_rules
 from payments.bills.owners import BillOwner
 from payments.connections.vouching import handle_permission_lost
 from payments.payees.queries import find_payee_ids
@@ -70,6 +72,7 @@ REGISTRY: Final = Registry(
             statement_rules.PURGE: statement_jobs.make_purger,
             statement_rules.MATCH: partial(reconciliation_jobs.make_matcher, read_clock=read_clock),
             settlement_rules.DRAFT: settlement_jobs.make_drafter,
+            tax_export_rules.KIND: tax_export_jobs.make_writer,
         }
     ),
 )

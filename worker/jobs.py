@@ -17,6 +17,7 @@ from parking.photos import jobs as photo_jobs
 from parking.photos.service import Photos
 from parking.plate_reading.reader import PlateReader
 from parking.sessions import jobs as session_jobs
+from parking.tax_exports.rules import KEPT_FOR
 from payments.bills import jobs as bill_jobs
 from payments.credits import jobs as credit_jobs
 from payments.credits.processor import NoticeProcessor
@@ -53,6 +54,7 @@ RETENTION: Final = {
     "outages": ("until_at", timedelta(days=90)),
     "poll_windows": ("finished_at", timedelta(days=90)),  # NULL while it is read
     "outage_reports": ("recorded_at", timedelta(days=90)),
+    "tax_export_parts": ("made_at", KEPT_FOR),
     "jobs": ("finished_at", timedelta(days=90)),  # NULL while it waits or runs: never deleted
 }
 

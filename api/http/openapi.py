@@ -60,6 +60,10 @@ TAGS: Final = [
     {"name": "statements", "description": "Files of banks: kept, read, and accepted by day."},
     {"name": "days", "description": "Days of the books: closed by account, and never again."},
     {"name": "settlements", "description": "What a payee took in a period, and whose it is."},
+    {
+        "name": "tax exports",
+        "description": "A seller's parking transactions of a month, as a file.",
+    },
     {"name": "jobs", "description": "Work that outlives a request, and how far it has come."},
 ]
 ALWAYS: Final[tuple[type[HubError], ...]] = (InvalidRequest, TooManyRequests, InternalError, Busy)

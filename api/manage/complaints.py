@@ -1,5 +1,6 @@
 """Complaints for managers: the queue by deadline, and each one beside what the hub knows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 from uuid import UUID
@@ -17,7 +18,8 @@ from api.pages.amounts import read_amount
 from city.complaints import queries
 from city.complaints.evidence import gather_evidence
 from city.complaints.models import Complaint
-from city.complaints.rules import ANSWER_CHARS_MAX, Outcome
+from city.complaints.refunds import ComplaintRefund, read_refunds
+from city.complaints.rules import ANSWER_CHARS_MAX, Outcome, RefundState
 from city.complaints.service import resolve_complaint
 from core.clock import hanoi_day
 from core.errors import HubError
@@ -26,7 +28,30 @@ from identity.people.rules import Permission
 
 router = APIRouter(prefix="/manage/complaints", include_in_schema=False)
 
-SHOWN: Final = ("open", "resolved")
+LISTS: Final = {
+    "open": queries.list_open,
+    "refunds": queries.list_to_give_back,
+    "resolved": queries.list_resolved,
+}
+SHOWN: Final = ("open", "refunds", "resolved")
+REFUND_TONES: Final = {
+    RefundState.WAITING: "attention",
+    RefundState.UNDER_WAY: "attention",
+    RefundState.RETURNED: "good",
+    RefundState.CLOSED: "plain",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShownRefund:
+    """What a complainant gets back, and how far it is."""
+
+    amount_vnd: int
+    returned_vnd: int
+    word: str
+    tone: str
+    due: str  # "" once nothing is to be done
+    is_overdue: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +68,7 @@ class ComplaintRow:
     is_overdue: bool
     is_due_today: bool
     outcome: str
+    refund: ShownRefund | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +99,6 @@ class ComplaintOfManager:
     contact: str
     photo: str  # a link of five minutes, "" where there is none
     answer: str
-    refund_vnd: int | None
     resolved: str
     evidence: ShownEvidence
     outcomes: tuple[tuple[str, str], ...]
@@ -90,14 +115,17 @@ async def show_complaints(
     show: Annotated[str, Query(max_length=10)] = "open",
     before: Annotated[str | None, Query(max_length=40)] = None,
 ) -> Response:
-    """List what waits, the nearest deadline first; or what was resolved, the latest first."""
+    """List what waits for an answer, or to be given back, by its deadline; or what was resolved."""
     show = show if show in SHOWN else "open"
-    read = queries.list_open if show == "open" else queries.list_resolved
+    read = LISTS[show]
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         found = await read(tx, manager.org_id, after_id=read_cursor(before), limit=PAGE_ROWS + 1)
+        refunds = await read_refunds(
+            tx, manager.org_id, found[:PAGE_ROWS], today=hanoi_day(manager.now)
+        )
     cursor = next_cursor(found, PAGE_ROWS)
     page = ComplaintsPage(
-        rows=tuple(_present_row(manager, one) for one in found[:PAGE_ROWS]),
+        rows=tuple(_present_row(manager, one, refunds) for one in found[:PAGE_ROWS]),
         show=show,
         shows=tuple((one, manager.say(f"complaint.show.{one}")) for one in SHOWN),
         older=manager.path("/complaints", show=show, before=cursor) if cursor else "",
@@ -141,6 +169,7 @@ async def resolve(
                 outcome=Outcome(outcome),
                 answer=words,
                 refund_vnd=refund_vnd,
+                refund_working_days=manager.services.settings.complaint_working_days,
                 actor=manager.caller.actor,
                 now=manager.now,
             )
@@ -161,6 +190,7 @@ async def _render(
 ) -> Response:
     async with open_org_transaction(manager.database, manager.org_id) as tx:
         complaint = await queries.get_complaint(tx, manager.org_id, complaint_id)
+        refunds = await read_refunds(tx, manager.org_id, [complaint], today=hanoi_day(manager.now))
         evidence = await gather_evidence(tx, manager.org_id, complaint, now=manager.now)
         changes = await list_changes_of(tx, manager, "complaint", complaint_id)
 
@@ -169,12 +199,11 @@ async def _render(
         return manager.services.photos.link(caller.org_code, caller.org_id, photo, now=manager.now)
 
     page = ComplaintOfManager(
-        row=_present_row(manager, complaint),
+        row=_present_row(manager, complaint, refunds),
         taken_vnd=complaint.taken_vnd,
         contact=complaint.contact or "",
         photo="" if complaint.photo is None else link(complaint.photo),
         answer=complaint.answer or "",
-        refund_vnd=complaint.refund_vnd,
         resolved=manager.present_instant(complaint.resolved_at),
         evidence=present_evidence(evidence, link, manager.lang),
         outcomes=(
@@ -191,7 +220,9 @@ async def _render(
     return manager.render("manage_complaint.html", page, here="complaints", status=status)
 
 
-def _present_row(manager: ManagerContext, one: Complaint) -> ComplaintRow:
+def _present_row(
+    manager: ManagerContext, one: Complaint, refunds: Mapping[UUID, ComplaintRefund]
+) -> ComplaintRow:
     today, is_open = hanoi_day(manager.now), one.status == "open"
     return ComplaintRow(
         path=manager.path(f"/complaints/{one.id}"),
@@ -204,4 +235,17 @@ def _present_row(manager: ManagerContext, one: Complaint) -> ComplaintRow:
         is_overdue=is_open and one.due_on < today,
         is_due_today=is_open and one.due_on == today,
         outcome=translate(manager.lang, f"complaints.outcome.{one.outcome}") if one.outcome else "",
+        refund=None if one.id not in refunds else _present_refund(manager, refunds[one.id]),
+    )
+
+
+def _present_refund(manager: ManagerContext, one: ComplaintRefund) -> ShownRefund:
+    is_open = one.state in (RefundState.WAITING, RefundState.UNDER_WAY)
+    return ShownRefund(
+        amount_vnd=one.agreed_vnd,
+        returned_vnd=one.returned_vnd,
+        word=translate(manager.lang, f"complaints.refund.{one.state.value}"),
+        tone="bad" if one.is_overdue else REFUND_TONES[one.state],
+        due=f"{one.due_on:%d/%m/%Y}" if is_open and one.due_on is not None else "",
+        is_overdue=one.is_overdue,
     )

@@ -67,6 +67,7 @@ OBJECT_KINDS: Final = (
     "sign_in",
     "staff",
     "tariff",
+    "tax_export",
     "ticket_book",
     "receiving_account",
     "recount",

@@ -48,6 +48,7 @@ MENU: Final = (
     ("/reviews", "reviews", "warning", Permission.PARKING_OVERRIDE),
     ("/tariffs", "tariffs", "note", Permission.PARKING_READ),
     ("/ticket-books", "ticket_books", "list", Permission.PARKING_MANAGE),
+    ("/tax-exports", "tax_exports", "note", Permission.LEDGER_READ),
     ("/complaints", "complaints", "note", Permission.COMPLAINTS_READ),
     ("/passes", "passes", "key", Permission.PARKING_READ),
     ("/watched-plates", "watched", "warning", Permission.PARKING_READ),

@@ -63,6 +63,7 @@ class RefundRow:
     destination: str  # "" where none is known
     destination_hash: str  # sent with the approval: it is for the account that was shown
     is_proven: bool
+    is_by_link: bool  # typed by whoever has the link of the bill
     needs_destination: bool
     bank_reference: str
     outcome: str  # what was said when it was decided or ended
@@ -127,6 +128,7 @@ def present_refund(manager: ManagerContext, one: RefundView) -> RefundRow:
         if sees_whole
         else "",
         is_proven=one.destination_kind == DestinationKind.PAYER,
+        is_by_link=one.destination_kind == DestinationKind.ENTERED and one.destination_by is None,
         needs_destination=status is RefundStatus.REQUESTED
         and way is Way.TRANSFER
         and one.destination_kind != DestinationKind.PAYER

@@ -38,9 +38,11 @@ from api.services import Limits
 from city.complaints.errors import ComplaintAlreadyOpen, ComplaintNotFound, ComplaintSaysNothing
 from city.complaints.models import Complaint
 from city.complaints.queries import get_by_token
-from city.complaints.rules import CONTACT_CHARS_MAX, WORDS_CHARS_MAX, Category
+from city.complaints.refunds import ComplaintRefund, read_refunds
+from city.complaints.rules import CONTACT_CHARS_MAX, WORDS_CHARS_MAX, Category, RefundState
 from city.complaints.service import make_complaint
 from city.complaints.types import NewComplaint
+from core.clock import hanoi_day
 from core.db import Database
 from core.ids import new_id
 from core.settings import Settings
@@ -103,6 +105,7 @@ class ComplaintPage:
     outcome: str  # a code, "" while it is open
     answer: str
     refund_vnd: int | None
+    refund_state: str  # "" without one
     resolved: str
 
 
@@ -232,30 +235,41 @@ async def complain_of_bill(
 
 @router.get("/k/{link}")
 async def show_complaint(
-    request: Request, link: str, directory: TheDirectory, database: TheDatabase, limits: TheLimits
+    request: Request,
+    link: str,
+    directory: TheDirectory,
+    database: TheDatabase,
+    limits: TheLimits,
+    now: Now,
 ) -> Response:
     """Show what became of a complaint to who has its link."""
     network = network_of(request)
     limits.pay_views.take(network)
     try:
-        org, complaint = await _open(link, directory, database)
+        org, complaint, refund = await _open(link, directory, database, now)
     except ComplaintNotFound:
         limits.pay_misses.take(network)
         raise
-    page = present_complaint(complaint, org, f"/k/{link}", language_of(request))
+    page = present_complaint(complaint, refund, org, f"/k/{link}", language_of(request))
     return private(templates.TemplateResponse(request, "complaint.html", {"page": page}))
 
 
-async def _open(link: str, directory: Directory, database: Database) -> tuple[Org, Complaint]:
+async def _open(
+    link: str, directory: Directory, database: Database, now: datetime
+) -> tuple[Org, Complaint, ComplaintRefund | None]:
     parts = LINK.fullmatch(link)
     org = await directory.find_org(parts[1]) if parts else None
     if parts is None or org is None:
         raise ComplaintNotFound
     async with open_org_transaction(database, org.id) as session:
-        return org, await get_by_token(session, org.id, parts[2])
+        complaint = await get_by_token(session, org.id, parts[2])
+        refunds = await read_refunds(session, org.id, [complaint], today=hanoi_day(now))
+    return org, complaint, refunds.get(complaint.id)
 
 
-def present_complaint(complaint: Complaint, org: Org, path: str, lang: Language) -> ComplaintPage:
+def present_complaint(
+    complaint: Complaint, refund: ComplaintRefund | None, org: Org, path: str, lang: Language
+) -> ComplaintPage:
     """Say everything the page shows; the contact stays with who answers."""
     return ComplaintPage(
         path=path,
@@ -271,8 +285,23 @@ def present_complaint(complaint: Complaint, org: Org, path: str, lang: Language)
         outcome=complaint.outcome or "",
         answer=complaint.answer or "",
         refund_vnd=complaint.refund_vnd,
+        refund_state="" if refund is None else _say_refund(refund, lang),
         resolved="" if complaint.resolved_at is None else present_instant(complaint.resolved_at),
     )
+
+
+def _say_refund(refund: ComplaintRefund, lang: Language) -> str:
+    """Say how far a refund has come, and by when it is promised."""
+    if refund.state is RefundState.RETURNED and refund.returned_at is not None:
+        return translate(
+            lang, "complaint.refund_state.returned", when=present_instant(refund.returned_at)
+        )
+    if refund.state is RefundState.CLOSED:
+        return translate(lang, "complaint.refund_state.closed")
+    if refund.due_on is None:
+        return translate(lang, "complaint.refund_state.soon")
+    key = "complaint.refund_state.late" if refund.is_overdue else "complaint.refund_state.due"
+    return translate(lang, key, day=f"{refund.due_on:%d/%m/%Y}")
 
 
 async def _take(

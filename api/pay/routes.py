@@ -1,7 +1,7 @@
 """The public pay page: a code for any phone, what became of it, and the receipt. No login.
 
 Whoever has the link (128 random bits) sees what the payer needs and nothing of who paid: links
-are passed on. Nothing here changes anything.
+are passed on. Nothing here changes anything; refunds.py takes the account that money goes back to.
 """
 
 import re
@@ -30,6 +30,7 @@ from payments.bills.queries import get_bill_by_token
 from payments.bills.rules import BillFacts, BillStatus, effective_status
 from payments.credits.views import CreditView, list_bill_credits
 from payments.outbox.wake_ups import EventFacts
+from payments.refunds.queries_links import WaitingRefund, list_waiting
 from payments.vietqr.banks import DeepLink, find_bank, list_deep_links, name_bank
 
 router = APIRouter(prefix="/p", include_in_schema=False, dependencies=[public])
@@ -51,6 +52,12 @@ class Opened:
     org: Org
     bill: BillFacts
     credits: Sequence[CreditView]
+    refunds: Sequence[WaitingRefund] = ()  # that wait for the payer's account, or have it by a link
+
+    @property
+    def refund_vnd(self) -> int:
+        """What waits for an account of the payer's, in đồng."""
+        return sum(one.amount_vnd for one in self.refunds if one.destination_account is None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +87,8 @@ class PayPage:
     valid_for_s: int
     paid_words: str  # when the money came, "" before
     has_receipt: bool
+    refund_vnd: int  # what waits for an account of the payer's
+    has_refunds: bool  # with those whose account is entered
     code_state: str  # a CodeState; only "ready" has a code
     is_fallback: bool  # its own rail refused, and VietQR direct pays it
     code_svg: Markup  # empty unless there is a code
@@ -116,6 +125,8 @@ class ConfirmationPage:
     paid_vnd: int
     paid_words: str  # in Vietnamese words, whatever the page's language
     extra_vnd: int
+    refund_vnd: int
+    has_refunds: bool
     lines: tuple[ReceiptLine, ...]
     printed_at: str
 
@@ -144,8 +155,11 @@ async def _open(link: str, directory: Directory, database: Database) -> Opened:
         raise BillNotFound("…")
     async with open_org_transaction(database, org.id) as session:
         bill = await get_bill_by_token(session, org.id, parts[2])
-        found = await list_bill_credits(session, org.id, bill.id) if bill.received_vnd else []
-    return Opened(link=link, org=org, bill=bill, credits=found)
+        found, refunds = [], []
+        if bill.received_vnd:
+            found = await list_bill_credits(session, org.id, bill.id)
+            refunds = await list_waiting(session, org.id, bill.id)
+    return Opened(link=link, org=org, bill=bill, credits=found, refunds=refunds)
 
 
 TheOpened = Annotated[Opened, Depends(open_link)]
@@ -254,6 +268,8 @@ async def present_page(opened: Opened, now: datetime) -> PayPage:
         valid_for_s=max(1, round((bill.expires_at - bill.created_at).total_seconds())),
         paid_words=present_instant(opened.credits[-1].occurred_at) if opened.credits else "",
         has_receipt=bill.received_vnd > 0,
+        refund_vnd=opened.refund_vnd,
+        has_refunds=bool(opened.refunds),
         code_state=bill.code_state.value,
         is_fallback=bool(bill.falls_back),
         code_svg=await render_inline(bill.vietqr)
@@ -283,6 +299,8 @@ def present_confirmation(opened: Opened, now: datetime) -> ConfirmationPage:
         paid_vnd=bill.paid_vnd,
         paid_words=spell_vnd(bill.paid_vnd),
         extra_vnd=_extra_of(bill),
+        refund_vnd=opened.refund_vnd,
+        has_refunds=bool(opened.refunds),
         lines=tuple(
             ReceiptLine(
                 amount_vnd=credit.amount_vnd,

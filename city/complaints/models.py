@@ -31,6 +31,7 @@ class Complaint(OrgRow):
         ),
         CheckConstraint("status <> 'answered' OR answer IS NOT NULL", name="answer_in_words"),
         CheckConstraint("refund_vnd > 0", name="refund_positive"),
+        CheckConstraint("refund_due_on IS NULL OR refund_vnd > 0", name="refund_due"),
         CheckConstraint("category <> 'other' OR words IS NOT NULL", name="other_in_words"),
         # One of a kind waits at a time: so many can be open about one thing, and no more.
         Index(
@@ -76,5 +77,6 @@ class Complaint(OrgRow):
     outcome: Mapped[str | None] = mapped_column(String(20))
     answer: Mapped[str | None] = mapped_column(String(1_000))  # for the complainant to read
     refund_vnd: Mapped[Vnd | None]  # what is proposed to be given back
+    refund_due_on: Mapped[date | None]  # the last day in Hà Nội to do so
     resolved_at: Mapped[datetime | None]
     resolved_by: Mapped[UUID | None]

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +13,8 @@ from city.complaints.errors import ComplaintNotFound
 from city.complaints.models import Complaint
 from city.complaints.rules import ComplaintStatus
 from city.complaints.types import NewComplaint
+from payments.breaks.models import Break
+from payments.breaks.rules import BreakKind
 
 OF_ONE_MAX: Final = 50  # complaints about one thing that a page shows
 
@@ -137,6 +139,29 @@ async def list_resolved(
         wanted = wanted.where(tuple_(Complaint.resolved_at, Complaint.id) < last.scalar_subquery())
     ordered = wanted.order_by(Complaint.resolved_at.desc(), Complaint.id.desc()).limit(limit)
     return (await session.scalars(ordered)).all()
+
+
+async def list_to_give_back(
+    session: AsyncSession, org_id: UUID, *, after_id: UUID | None = None, limit: int
+) -> Sequence[Complaint]:
+    """List those whose refund is not given back yet, the nearest deadline first.
+
+    They are as many as their open items, which are few however many complaints there were.
+    """
+    due_on = func.coalesce(Complaint.refund_due_on, Complaint.due_on)
+    wanted = (
+        select(Complaint)
+        .join(Break, (Break.org_id == Complaint.org_id) & (Break.subject_id == Complaint.id))
+        .where(
+            Break.org_id == org_id,
+            Break.kind == BreakKind.REFUND_AGREED,
+            Break.closed_at.is_(None),
+        )
+    )
+    if after_id is not None:
+        last = select(due_on, Complaint.id).filter_by(org_id=org_id, id=after_id)
+        wanted = wanted.where(tuple_(due_on, Complaint.id) > last.scalar_subquery())
+    return (await session.scalars(wanted.order_by(due_on, Complaint.id).limit(limit))).all()
 
 
 async def list_of_session(

@@ -14,6 +14,7 @@ WORDS_CHARS_MAX: Final = 1_000
 CONTACT_CHARS_MAX: Final = 100
 ANSWER_CHARS_MAX: Final = 1_000
 WORKING_DAYS_MAX: Final = 30
+REFUND_WORKING_DAYS: Final = 3  # to give back, unless an installation promises others
 _ONE_DAY: Final = timedelta(days=1)
 
 
@@ -56,6 +57,15 @@ class Outcome(StrEnum):
     NOT_USABLE = "not_usable"  # an advertisement, an insult
 
 
+class RefundState(StrEnum):
+    """How far the refund of an upheld complaint has come."""
+
+    WAITING = "waiting"  # nobody has requested it yet
+    UNDER_WAY = "under_way"  # requested, and not all of it is returned
+    RETURNED = "returned"
+    CLOSED = "closed"  # somebody noted how it was given back otherwise, or why not
+
+
 CLOSES: Final = frozenset({Outcome.DUPLICATE, Outcome.WITHDRAWN, Outcome.NOT_USABLE})
 GIVES_BACK: Final = frozenset({Outcome.UPHELD, Outcome.PARTLY_UPHELD})
 
@@ -88,3 +98,18 @@ def due_day(received_on: date, *, working_days: int, is_day_off: Callable[[date]
         day += _ONE_DAY
         working_days -= not is_day_off(day)
     return day
+
+
+def judge_refund(
+    agreed_vnd: int, *, is_waiting: bool, under_way_vnd: int, returned_vnd: int
+) -> RefundState:
+    """Return how far a refund has come.
+
+    Args:
+        is_waiting: its item is open on the list of what people have to do.
+    """
+    if returned_vnd >= agreed_vnd:
+        return RefundState.RETURNED
+    if under_way_vnd:
+        return RefundState.UNDER_WAY
+    return RefundState.WAITING if is_waiting else RefundState.CLOSED

@@ -20,6 +20,7 @@ from city.complaints.models import Complaint
 from city.complaints.paid import lock_paid
 from city.complaints.rules import (
     GIVES_BACK,
+    REFUND_WORKING_DAYS,
     Category,
     ComplaintStatus,
     Outcome,
@@ -98,6 +99,7 @@ async def resolve_complaint(
     outcome: Outcome,
     answer: str,
     refund_vnd: int | None = None,
+    refund_working_days: int = REFUND_WORKING_DAYS,
     actor: Actor,
     now: datetime,
 ) -> Complaint:
@@ -106,6 +108,7 @@ async def resolve_complaint(
     Args:
         answer: for the complainant to read.
         refund_vnd: what is to be given back; it goes on the list of what people have to do.
+        refund_working_days: within which it is to be given back.
 
     Raises:
         ComplaintNotFound
@@ -125,6 +128,10 @@ async def resolve_complaint(
         raise ComplaintResolved
     complaint.status, complaint.outcome = status_after(outcome).value, outcome.value
     complaint.answer, complaint.refund_vnd = answer, refund_vnd
+    if refund_vnd is not None:
+        complaint.refund_due_on = await asyncio.to_thread(
+            due_day, hanoi_day(now), working_days=refund_working_days, is_day_off=is_day_off
+        )
     complaint.resolved_at, complaint.resolved_by = now, actor.id
     await session.flush()
     if refund_vnd is not None:
@@ -147,7 +154,15 @@ async def resolve_complaint(
         action="complaint.resolved",
         object_kind="complaint",
         object_id=complaint_id,
-        after={"outcome": outcome.value, "refund_vnd": refund_vnd},
+        after={
+            "outcome": outcome.value,
+            "refund_vnd": refund_vnd,
+            **(
+                {}
+                if complaint.refund_due_on is None
+                else {"due_on": complaint.refund_due_on.isoformat()}
+            ),
+        },
         reason=answer,
         now=now,
     )

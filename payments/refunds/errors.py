@@ -130,6 +130,15 @@ class RefundDestinationChanged(HubError):
         )
 
 
+class RefundLinkLimit(HubError):
+    """As much as an organisation gives back by payers' links in a day is entered already."""
+
+    kind, code, title = Kind.CONFLICT, "refund_link_limit", "Enough for today"
+
+    def __init__(self) -> None:
+        super().__init__("No more accounts are taken by links today. Come back tomorrow.")
+
+
 class RefundNamesDiffer(HubError):
     """The holder's name was typed twice, and not alike."""
 

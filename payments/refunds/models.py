@@ -108,6 +108,12 @@ class Refund(OrgRow):
         Index("ix_refunds_credit", "org_id", "credit_id"),
         Index("ix_refunds_break", "org_id", "break_id"),
         Index("ix_refunds_status", "org_id", "status", "id"),
+        Index(  # what payers entered in a day
+            "ix_refunds_entered",
+            "org_id",
+            "destination_at",
+            postgresql_where=text("destination_at IS NOT NULL"),
+        ),
         Index(
             "ix_refunds_returned",
             "org_id",
@@ -138,6 +144,7 @@ class Refund(OrgRow):
     destination_account: Mapped[str | None]
     destination_name: Mapped[str | None]
     destination_by: Mapped[UUID | None]  # who entered it; None: the payer, or the bank's report
+    destination_at: Mapped[datetime | None]  # when it was entered
     requested_by: Mapped[UUID]
     requested_at: Mapped[datetime]
     decided_by: Mapped[UUID | None]  # who approved, rejected or cancelled it

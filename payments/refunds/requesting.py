@@ -166,39 +166,66 @@ async def enter_destination(
         RefundDestinationFixed: the paying account is known, the refund was decided, or another was
             entered, and not by this person for a refund of theirs.
     """
-    check_lines(holder_name=name)
-    if not is_same_name(name, name_again):
-        raise RefundNamesDiffer
-    check_account(bin_=bin_, account_number=account_number, virtual_account=None, holder_name=name)
+    typed = check_destination(
+        bin_=bin_, account_number=account_number, name=name, name_again=name_again
+    )
     refund = await queries.lock_refund(session, org_id, refund_id)
-    typed = (bin_, account_number, " ".join(name.split()))
     known = (refund.destination_bank, refund.destination_account, refund.destination_name)
     is_entered = refund.destination_kind == DestinationKind.ENTERED
     if is_entered and known == typed:
         return refund
-    is_open = refund.status == RefundStatus.REQUESTED and refund.way == Way.TRANSFER
     is_theirs = actor.id in (refund.requested_by, refund.destination_by)
-    if (
-        not is_open
-        or refund.destination_kind == DestinationKind.PAYER
-        or (is_entered and not is_theirs)
-    ):
+    if refund.destination_kind == DestinationKind.PAYER or (is_entered and not is_theirs):
+        raise RefundDestinationFixed
+    await write_destination(session, refund, typed, actor=actor, now=now)
+    return refund
+
+
+def check_destination(
+    *, bin_: str, account_number: str, name: str, name_again: str
+) -> tuple[str, str, str]:
+    """Return (BIN, number, holder's name) of an account that somebody typed.
+
+    Raises:
+        BadAccount, InvalidRequest
+        RefundNamesDiffer: the holder's name was typed twice, and not alike.
+    """
+    check_lines(holder_name=name)
+    if not is_same_name(name, name_again):
+        raise RefundNamesDiffer
+    check_account(bin_=bin_, account_number=account_number, virtual_account=None, holder_name=name)
+    return bin_, account_number, " ".join(name.split())
+
+
+async def write_destination(
+    session: AsyncSession,
+    refund: Refund,
+    typed: tuple[str, str, str],
+    *,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Write an account that was typed into a locked refund; nobody: a payer, by a link.
+
+    Raises:
+        RefundDestinationFixed: the refund was decided, or is paid in cash.
+    """
+    if refund.status != RefundStatus.REQUESTED or refund.way != Way.TRANSFER:
         raise RefundDestinationFixed
     refund.destination_kind = DestinationKind.ENTERED.value
     refund.destination_bank, refund.destination_account, refund.destination_name = typed
-    refund.destination_by = actor.id
+    refund.destination_by, refund.destination_at = actor.id, now
     await session.flush()
     record_change(
         session,
-        org_id=org_id,
+        org_id=refund.org_id,
         actor=actor,
         action="refund.destination_entered",
         object_kind="refund",
         object_id=refund.id,
-        after={"bank": bin_, "account": f"…{account_number[-4:]}"},
+        after={"bank": typed[0], "account": f"…{typed[1][-4:]}"},
         now=now,
     )
-    return refund
 
 
 async def _find_known(session: AsyncSession, org_id: UUID, new: NewRefund) -> Refund | None:

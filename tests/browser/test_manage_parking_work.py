@@ -230,3 +230,23 @@ def test_a_key_of_a_lane_controller_is_held_to_its_lot(work: Work, boss: Page) -
     assert work.city.sql("SELECT lot_id FROM api_keys WHERE name = 'Barie lối ra'") == [
         (work.gate.lot.id,)
     ]
+
+
+def test_data_for_the_tax_office_is_asked_for_and_its_columns_are_changed(boss: Page) -> None:
+    boss.goto(boss.url.partition("/manage")[0] + "/manage/tax-exports")
+    check(boss)
+    expect(boss.locator("main")).to_contain_text("chưa phải mẫu 01/TTGD")
+    boss.get_by_role("button", name="Xuất dữ liệu").click()
+    expect(boss.locator("main")).to_contain_text("Đang chờ")
+    check(boss)
+
+    boss.locator("summary", has_text="Các cột của tệp").click()
+    check(boss)
+    boss.locator("#place-buyer").fill("")
+    boss.locator("#head-amount_vnd").fill("Số tiền")
+    boss.get_by_role("button", name="Lưu").click()
+    expect(boss.locator("main")).to_contain_text("Đã lưu các cột.")
+
+    boss.locator("summary", has_text="Các cột của tệp").click()
+    expect(boss.locator("#place-buyer")).to_have_value("")
+    expect(boss.locator("#head-amount_vnd")).to_have_value("Số tiền")

@@ -15,7 +15,7 @@ from tests.browser.conftest import OpenPage
 from tests.browser.counter_steps import sign_in
 from tests.world.bills import a_bill
 from tests.world.notices import pay
-from tests.world.refunds import hold_by
+from tests.world.refunds import a_refund, find_payments, hold_by
 from tests.world.running_city import RunningCity, running_city
 
 pytestmark = pytest.mark.browser
@@ -97,3 +97,37 @@ def test_a_refund_takes_two_people_and_a_payment_file(
     finance.wait_for_url("**show=ended*")
     expect(finance.locator("main")).to_contain_text("FT26330000123")
     look_at(finance)
+
+
+def test_a_payer_types_the_account_by_the_bills_link_on_a_small_phone(
+    city: RunningCity, new_page: OpenPage
+) -> None:
+    stall = city.open_stall()
+
+    async def give_back(database: Database) -> BillFacts:
+        opened = await a_bill(database, stall, now=read_clock())
+        await pay(database, stall, opened, now=read_clock())
+        (payment_id,) = await find_payments(database, stall, opened)
+        await a_refund(database, stall, payment_id=payment_id, amount_vnd=5_000, now=read_clock())
+        return opened
+
+    opened = city.do(give_back)
+    page = new_page(width=360, height=640, locale="vi-VN")
+    page.goto(f"{city.url}/p/{stall.org.code}-{opened.public_token}/receipt")
+    look_at(page)
+
+    page.get_by_role("link", name="Nhập tài khoản để nhận lại 5.000").click()
+    look_at(page)
+    page.get_by_label("Ngân hàng", exact=True).select_option("970422")
+    page.get_by_label("Số tài khoản").fill("0123 456 789")
+    page.get_by_label("Tên chủ tài khoản", exact=True).fill("NGUYEN THI LAN")
+    page.get_by_label("Gõ lại tên chủ tài khoản").fill("NGUYEN THI LAM")
+    page.get_by_role("button", name="Gửi tài khoản").click()
+    expect(page.locator("main")).to_contain_text("Hai lần gõ tên không giống nhau.")
+    look_at(page)
+    page.get_by_label("Gõ lại tên chủ tài khoản").fill("NGUYEN THI LAN")
+    page.get_by_role("button", name="Gửi tài khoản").click()
+
+    expect(page.locator("main")).to_contain_text("Đã nhận tài khoản cho khoản hoàn 5.000")
+    expect(page.get_by_role("button", name="Gửi tài khoản")).to_have_count(0)
+    look_at(page)

@@ -51,6 +51,9 @@ FILL = {
             org_id, endpoint_id, event_id, event_kind, status, attempts, failures, due_at,
             created_at)
         SELECT %(org)s, id, id, 'bill.paid', 'delivered', 1, 0, at, at {PAST}""",
+    "tax_export_parts": f"""
+        INSERT INTO tax_export_parts (org_id, export_id, part_no, content, made_at)
+        SELECT %(org)s, id, 0, '', at {PAST}""",
     "outages": f"""
         INSERT INTO outages (id, from_at, until_at, reason)
         SELECT id, at - interval '1 minute', at, 'unknown' {PAST}""",

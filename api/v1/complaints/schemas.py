@@ -1,19 +1,21 @@
 """Requests and answers about complaints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field
 
 from api.http.fields import AmountVnd, Body, Line, Read
 from city.complaints.models import Complaint
+from city.complaints.refunds import ComplaintRefund
 from city.complaints.rules import (
     ANSWER_CHARS_MAX,
     Category,
     ComplaintStatus,
     Outcome,
+    RefundState,
     SubjectKind,
 )
 
@@ -39,8 +41,29 @@ class ComplaintRead(Read):
     outcome: Outcome | None
     answer: str | None
     refund_vnd: int | None
+    refund_due_on: date | None = Field(description="The last day in Hà Nội to give it back.")
+    refund_status: RefundState | None = Field(
+        description="`waiting`: nobody requested it yet; `under_way`; `returned`; `closed`:"
+        " somebody noted how it was given back otherwise. Null without a refund."
+    )
+    refund_returned_vnd: int | None = Field(description="How much of it was given back.")
     resolved_at: datetime | None
     resolved_by: UUID | None
+
+    @classmethod
+    def of(cls, complaint: Complaint, refunds: Mapping[UUID, ComplaintRefund]) -> Self:
+        """Present a complaint with what became of its refund."""
+        refund = refunds.get(complaint.id)
+        facts = {
+            name: getattr(complaint, name)
+            for name in cls.model_fields
+            if name not in ("refund_status", "refund_returned_vnd")
+        }
+        return cls(
+            **facts,
+            refund_status=None if refund is None else refund.state,
+            refund_returned_vnd=None if refund is None else refund.returned_vnd,
+        )
 
 
 class ComplaintPage(Read):
@@ -48,12 +71,6 @@ class ComplaintPage(Read):
 
     complaints: list[ComplaintRead]
     next_cursor: str | None
-
-    @classmethod
-    def of(cls, found: Sequence[Complaint], cursor: str | None) -> "ComplaintPage":
-        """Make the answer."""
-        read = [ComplaintRead.model_validate(one) for one in found]
-        return cls(complaints=read, next_cursor=cursor)
 
 
 class ComplaintResolve(Body):

@@ -215,7 +215,7 @@ async def test_a_payer_complains_from_the_pay_page_about_the_bill_or_a_transfer(
 @pytest.mark.parametrize(
     ("outcome", "refund_vnd", "said"),
     [
-        (Outcome.UPHELD, 4_000, ["Phản ánh đúng", "4.000 ₫"]),
+        (Outcome.UPHELD, 4_000, ["Phản ánh đúng", "4.000 ₫", "Sẽ trả chậm nhất ngày"]),
         (Outcome.REJECTED, None, ["Phản ánh chưa có cơ sở"]),
         (Outcome.DUPLICATE, None, ["Trùng với phản ánh khác"]),
     ],

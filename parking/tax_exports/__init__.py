@@ -1,0 +1,1 @@
+"""The monthly export of parking transactions for the tax office ("dữ liệu cho 01/TTGD")."""
