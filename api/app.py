@@ -114,6 +114,7 @@ from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
+from api.v1.statements import mapping_routes as statement_mappings_routes
 from api.v1.statements import routes as statements_routes
 from api.v1.tariffs import lot_routes as lot_tariffs_routes
 from api.v1.tariffs import routes as tariffs_routes
@@ -152,6 +153,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     events_routes.router,
     jobs_routes.router,
     statements_routes.router,
+    statement_mappings_routes.router,
     parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,

@@ -47,6 +47,7 @@ OBJECT_KINDS: Final = (
     "device_enrolment",
     "ledger_day",
     "statement",
+    "statement_mapping",
     "lot",
     "movement",
     "organisation",

@@ -162,6 +162,7 @@ REPEATS: Final = {
     "/v1/statements": "known",
     "/v1/statements/{statement_id}/accept": "state",
     "/v1/statements/{statement_id}/discard": "state",
+    "/v1/statements/{statement_id}/read-again": "known",
     "/manage/devices/{device_id}/revoke": "state",
     "/manage/devices/pins/{staff_id}": "state",
     "/me/pin": "state",
