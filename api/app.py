@@ -18,6 +18,11 @@ from api.counter import printed_code
 from api.counter import refunds as counter_refunds
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
+from api.finance import home as finance_home
+from api.finance import saved_mappings as finance_saved_mappings
+from api.finance import statement as finance_statement
+from api.finance import statement_columns as finance_statement_columns
+from api.finance import statements as finance_statements
 from api.gate import drawn_codes as gate_drawn_codes
 from api.gate import enrolment as gate_enrolment
 from api.gate import papers as gate_papers
@@ -240,6 +245,11 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_pass_import.router,  # before a pass's own address
     manage_passes.router,
     manage_watched.router,
+    finance_home.router,
+    finance_statements.router,
+    finance_statement_columns.router,
+    finance_statement.router,
+    finance_saved_mappings.router,
 )
 
 

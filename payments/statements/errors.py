@@ -146,6 +146,7 @@ class StatementFileKnown(HubError):
             f"This file is the statement {statement_id}, of another account or read in another"
             " way. Discard that one first."
         )
+        self.statement_id = statement_id
 
 
 class StatementsADayReached(HubError):
