@@ -20,6 +20,7 @@ from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
 from api.finance import home as finance_home
 from api.finance import saved_mappings as finance_saved_mappings
+from api.finance import search as finance_search
 from api.finance import statement as finance_statement
 from api.finance import statement_columns as finance_statement_columns
 from api.finance import statements as finance_statements
@@ -115,6 +116,7 @@ from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
 from api.v1.refunds import files as refund_files_routes
 from api.v1.refunds import routes as refunds_routes
+from api.v1.search import routes as search_routes
 from api.v1.setup import routes as setup_routes
 from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
@@ -159,6 +161,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     jobs_routes.router,
     statements_routes.router,
     statement_mappings_routes.router,
+    search_routes.router,
     parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,
@@ -250,6 +253,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     finance_statement_columns.router,
     finance_statement.router,
     finance_saved_mappings.router,
+    finance_search.router,
 )
 
 

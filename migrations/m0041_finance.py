@@ -1,9 +1,10 @@
 """Finance's console: sums of a statement's days, saved mappings of columns, the top of a file.
 
 Locks: `statements` ACCESS EXCLUSIVE for two columns without a default, which rewrites nothing, and
-for its index; the new tables' foreign keys take SHARE ROW EXCLUSIVE on receiving_accounts and
-organisations. All until the migration commits. Survives the release still running: it does not know
-statements. Statements that are staged already get their sums here.
+for its index; `statement_lines` SHARE while its index is made; the new tables' foreign keys take
+SHARE ROW EXCLUSIVE on receiving_accounts and organisations. All until the migration commits. No
+release before has rows of statements. Survives the release still running: it does not know them.
+Statements that are staged already get their sums here.
 """
 
 import sqlalchemy as sa
@@ -85,6 +86,12 @@ def upgrade() -> None:
         ["org_id", "created_at", "id"],
         postgresql_include=["file_sha256", "file_bytes"],
     )
+    op.create_index(
+        "ix_statement_lines_reference",
+        "statement_lines",
+        ["org_id", sa.text("upper(bank_reference)")],
+        postgresql_where=sa.text("bank_reference <> ''"),
+    )
     op.execute("GRANT UPDATE (applied_mapping, sample) ON statements TO phopay_app")
     for table in TABLES:
         op.execute(f"GRANT SELECT, INSERT ON {table} TO phopay_app")
@@ -103,6 +110,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop them, with their policies and grants."""
+    op.drop_index("ix_statement_lines_reference", table_name="statement_lines")
     op.drop_index("ix_statements_created", table_name="statements")
     op.drop_column("statements", "sample")
     op.drop_column("statements", "applied_mapping")

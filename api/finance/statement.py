@@ -54,6 +54,7 @@ DECIDABLE: Final = frozenset(
 class LineRow:
     """One line, already worded."""
 
+    line_no: int
     no: str
     day: str
     time: str
@@ -303,6 +304,7 @@ def _present_line(finance: FinanceContext, line: Mapping[str, Any]) -> LineRow:
     )
     is_in = line["direction"] == "in"
     return LineRow(
+        line_no=line["line_no"],
         no=finance.present_count(line["line_no"]),
         day=f"{line['booked_on']:%d/%m/%Y}",
         time="" if at is None or line["is_date_only"] else f"{at.astimezone(HANOI):%H:%M}",

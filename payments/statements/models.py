@@ -232,6 +232,12 @@ class StatementLine(LineColumns, OrgRow):
             "booked_on",
             postgresql_where=text("open_vnd > 0"),
         ),
+        Index(  # what a person looks for by a bank's reference
+            "ix_statement_lines_reference",
+            "org_id",
+            text("upper(bank_reference)"),
+            postgresql_where=text("bank_reference <> ''"),
+        ),
     )
 
     statement_id: Mapped[UUID]

@@ -1,4 +1,4 @@
-"""Finance at its desk: a broken statement is sent, mapped, mended by a second file, accepted."""
+"""Finance in a browser: a broken statement is sent, mapped, mended by a second file, accepted."""
 
 import os
 import subprocess
@@ -6,7 +6,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -27,7 +26,6 @@ STRANGE = "Ngày giờ,Mã,Ra,Vào,Còn lại,Lời nhắn"
 MEANINGS = {
     "A": "booked_on", "B": "reference", "C": "debit", "D": "credit", "E": "balance", "F": "memo"
 }  # fmt: skip
-SHOTS = os.environ.get("PHOPAY_SHOTS")  # a folder for pictures of the pages, to look at
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +58,6 @@ def look_at(page: Page, name: str) -> None:
         page.set_viewport_size({"width": width, "height": height})
         inner = page.evaluate("document.documentElement.clientWidth")
         assert page.evaluate("document.documentElement.scrollWidth") <= inner, (name, width)
-        if SHOTS:
-            page.screenshot(path=Path(SHOTS) / f"{name}-{width}.png", full_page=True)
 
 
 def write_strange(stall: StaffedStall, *, closing_vnd: int | None = None) -> bytes:

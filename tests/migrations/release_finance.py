@@ -202,7 +202,7 @@ async def map_by_hand(
     assert status == "staged"
 
 
-def write_strange(number: str, *, amount: str = "12.000") -> bytes:
+def write_strange(number: str, *, amount: str = "-12.000") -> bytes:
     """Write a file whose headings no bank is known to write."""
     day = f"{TODAY - timedelta(days=1):%d/%m/%Y}"
     return as_csv(

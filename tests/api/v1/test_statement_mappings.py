@@ -2,16 +2,14 @@
 # ruff: noqa: F811 (fixtures of another file)
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
-from core.clock import read_clock
 from core.db import Database
 from core.ids import new_id
-from payments.statements.rules import FILES_A_DAY_MAX, KEPT_BYTES_MAX, MAPPINGS_MAX
+from payments.statements.rules import MAPPINGS_MAX
 from tests.api.v1.test_statements import (
     D1,
     D2,
@@ -221,35 +219,3 @@ async def test_another_organisations_mappings_and_files_are_out_of_reach(
     assert (again.status_code, again.json()["code"]) == (404, "statement_not_found")
     seller = await market.till.put("/v1/statement-mappings", json={})
     assert seller.status_code == 403
-
-
-async def test_an_organisation_may_send_so_many_files_a_day_and_keep_so_much(
-    market: Market,
-    clerk: httpx.AsyncClient,
-    owner_database: Database,
-) -> None:
-    insert = """
-        INSERT INTO statements (org_id, id, file_sha256, file_name, file_bytes, is_pasted, status,
-            created_at)
-        SELECT '{org}', gen_random_uuid(), sha256(n::text::bytea), '', {bytes}, false, 'discarded',
-               '{at}'
-        FROM generate_series(1, {count}) n RETURNING id"""
-    org, now = market.stall.org.id, read_clock()
-    await rows(owner_database, insert.format(org=org, bytes=1, at=now, count=FILES_A_DAY_MAX))
-
-    too_many = await send(clerk, file_of(market, (D1, 1_000)))
-    yesterday = f"UPDATE statements SET created_at = '{now - timedelta(days=1)}' RETURNING id"
-    await rows(owner_database, yesterday)
-    next_day = await send(clerk, file_of(market, (D1, 1_000)))
-
-    assert (too_many.status_code, too_many.json()["code"]) == (429, "statements_a_day_reached")
-    assert next_day.status_code == 201, next_day.text
-    # The same file twice counts once.
-    each = KEPT_BYTES_MAX // 4
-    await rows(owner_database, "DELETE FROM statements WHERE status = 'discarded' RETURNING id")
-    for count in (3, 3, 4):
-        await rows(owner_database, insert.format(org=org, bytes=each, at=now, count=count))
-        if count == 3:
-            await rows(owner_database, f"UPDATE statements SET created_at = '{now}' RETURNING id")
-    full = await send(clerk, file_of(market, (D2, 2_000)))
-    assert (full.status_code, full.json()["code"]) == (409, "statement_space_reached")

@@ -19,6 +19,16 @@ addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent; // the browser went back
 });
 
+// "/" goes to the search box, wherever one is.
+document.addEventListener("keydown", (event) => {
+  const isTyping = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || isTyping) return;
+  event.preventDefault();
+  const box = document.querySelector("[data-search-box]");
+  if (box) box.focus();
+  else document.querySelector("[data-menu] a[href*='/finance/search']")?.click();
+});
+
 /** While something is under way, draw the page's matter again from the hub. */
 async function look() {
   const shown = document.querySelector("[data-refreshed]");
