@@ -89,7 +89,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_statement_lines_reference",
         "statement_lines",
-        ["org_id", sa.text("upper(bank_reference)")],
+        ["org_id", "bank_reference"],
         postgresql_where=sa.text("bank_reference <> ''"),
     )
     op.execute("GRANT UPDATE (applied_mapping, sample) ON statements TO phopay_app")

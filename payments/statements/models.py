@@ -235,7 +235,7 @@ class StatementLine(LineColumns, OrgRow):
         Index(  # what a person looks for by a bank's reference
             "ix_statement_lines_reference",
             "org_id",
-            text("upper(bank_reference)"),
+            "bank_reference",
             postgresql_where=text("bank_reference <> ''"),
         ),
     )
