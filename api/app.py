@@ -19,6 +19,7 @@ from api.counter import refunds as counter_refunds
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
 from api.finance import home as finance_home
+from api.finance import lines as finance_lines
 from api.finance import saved_mappings as finance_saved_mappings
 from api.finance import search as finance_search
 from api.finance import statement as finance_statement
@@ -254,6 +255,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     finance_statement.router,
     finance_saved_mappings.router,
     finance_search.router,
+    finance_lines.router,
 )
 
 

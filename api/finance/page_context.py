@@ -16,6 +16,7 @@ from payments.vietqr.banks import name_bank
 # In the order of the menu: surface, path, name in [nav] of words/*/finance.toml, icon, who sees it.
 MENU: Final = (
     (FINANCE, "/statements", "statements", "bank", Permission.LEDGER_READ),
+    (FINANCE, "/lines", "lines", "list", Permission.LEDGER_READ),
     (FINANCE, "/search", "search", "search", Permission.LEDGER_READ),
     (MANAGE, "/breaks", "breaks", "warning", Permission.BREAKS_READ),
     (MANAGE, "/refunds", "refunds", "replay", Permission.BILLS_READ),

@@ -214,7 +214,7 @@ async def _render(
         account="".join(finance.name_account(one) for one in named.values()),
         job=_present_job(finance, found, job),
         conflicts=tuple(say_conflicts(finance, conflicts)),
-        rows=tuple(_present_line(finance, one) for one in lines[:PAGE_ROWS]),
+        rows=tuple(present_line(finance, one) for one in lines[:PAGE_ROWS]),
         next_lines=finance.path(
             f"/statements/{statement_id}", after=lines[PAGE_ROWS - 1]["line_no"]
         )
@@ -295,7 +295,8 @@ def _present_job(
     )
 
 
-def _present_line(finance: FinanceContext, line: Mapping[str, Any]) -> LineRow:
+def present_line(finance: FinanceContext, line: Mapping[str, Any]) -> LineRow:
+    """Word one line, staged or written."""
     at: datetime | None = line["transacted_at"]
     others: Sequence[str | None] = (
         line["counterparty_name"],

@@ -107,6 +107,16 @@ class DayBalance:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LineFilter:
+    """Which written lines are listed."""
+
+    account_id: UUID
+    first: date  # booking day
+    last: date
+    direction: str | None = None  # "in", "out"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DayPair:
     """A day that another statement owns, and what each says of it: (lines, in_vnd, out_vnd)."""
 

@@ -120,6 +120,26 @@ def test_a_broken_statement_is_mapped_mended_by_a_second_file_and_accepted(
     expect(main).to_contain_text("Đã vào sổ")
     look_at(page, "statement-visible")
 
+    page.keyboard.press("/")  # no box is here: it leads to the page that has one
+    page.wait_for_url("**/finance/search")
+    page.locator("h1").click()
+    page.keyboard.press("/")
+    page.keyboard.type("TIEN sap")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-found]")).to_contain_text("tiền sạp tháng 11")
+    look_at(page, "search")
+    page.get_by_role("link", name="FT3").click()
+    expect(page.locator("#line-3")).to_contain_text("tiền sạp tháng 11")
+
+    page.goto(f"{city.url}/finance/lines")
+    page.locator("#account").select_option(index=1)
+    page.get_by_role("button", name="Lọc").click()
+    expect(main).to_contain_text("3 dòng")
+    look_at(page, "lines")
+    with page.expect_download() as downloaded:
+        page.get_by_role("link", name="Excel").click()
+    assert downloaded.value.suggested_filename.endswith(".xlsx")
+
     page.goto(f"{city.url}/finance/mappings")
     look_at(page, "mappings")
     page.locator("summary", has_text="Xóa").click()
