@@ -17,6 +17,7 @@ COPY api/pages/ ../pages/
 COPY api/counter/ ../counter/
 COPY api/gate/ ../gate/
 COPY api/manage/ ../manage/
+COPY api/finance/ ../finance/
 COPY api/pay/ ../pay/
 RUN node build.mjs
 

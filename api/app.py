@@ -18,6 +18,13 @@ from api.counter import printed_code
 from api.counter import refunds as counter_refunds
 from api.counter import routes as counter_routes
 from api.counter import sales as counter_sales
+from api.finance import home as finance_home
+from api.finance import lines as finance_lines
+from api.finance import saved_mappings as finance_saved_mappings
+from api.finance import search as finance_search
+from api.finance import statement as finance_statement
+from api.finance import statement_columns as finance_statement_columns
+from api.finance import statements as finance_statements
 from api.gate import drawn_codes as gate_drawn_codes
 from api.gate import enrolment as gate_enrolment
 from api.gate import papers as gate_papers
@@ -116,6 +123,7 @@ from api.v1.payees import routes as payees_routes
 from api.v1.photos import routes as photos_routes
 from api.v1.refunds import files as refund_files_routes
 from api.v1.refunds import routes as refunds_routes
+from api.v1.search import routes as search_routes
 from api.v1.settlements import routes as settlements_routes
 from api.v1.settlements import terms as settlement_terms_routes
 from api.v1.setup import routes as setup_routes
@@ -123,6 +131,7 @@ from api.v1.shifts import routes as shifts_routes
 from api.v1.sign_ins import routes as sign_ins_routes
 from api.v1.staff import routes as staff_routes
 from api.v1.statement_lines import routes as statement_lines_routes
+from api.v1.statements import mapping_routes as statement_mappings_routes
 from api.v1.statements import routes as statements_routes
 from api.v1.tariffs import lot_routes as lot_tariffs_routes
 from api.v1.tariffs import routes as tariffs_routes
@@ -168,6 +177,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     settlements_routes.router,
     settlement_terms_routes.router,
     tax_exports_routes.router,
+    statement_mappings_routes.router,
+    search_routes.router,
     parking_exits.router,
     parking_operators_routes.router,
     parking_sessions_routes.router,
@@ -258,6 +269,13 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_pass_import.router,  # before a pass's own address
     manage_passes.router,
     manage_watched.router,
+    finance_home.router,
+    finance_statements.router,
+    finance_statement_columns.router,
+    finance_statement.router,
+    finance_saved_mappings.router,
+    finance_search.router,
+    finance_lines.router,
 )
 
 

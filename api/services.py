@@ -86,6 +86,8 @@ class Limits:
     pay_misses: RateLimit = field(default_factory=lambda: RateLimit(60, per_s=60))
     # Free spaces as open data, for each network: one that asks for every operator of a map.
     open_data: RateLimit = field(default_factory=lambda: RateLimit(120, per_s=60))
+    # Searches of one person or key: each may read tens of thousands of rows.
+    searches: RateLimit = field(default_factory=lambda: RateLimit(20, per_s=20))
     # New codes on a driver's page, for each stay: each cancels the one before.
     ticket_codes: RateLimit = field(default_factory=lambda: RateLimit(6, per_s=60))
     # Complaints, for each network: a lot's drivers may come by one Wi-Fi, a spammer has no more.

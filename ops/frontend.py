@@ -31,6 +31,7 @@ SOURCES = (
     "api/pages",
     "api/counter",
     "api/manage",
+    "api/finance",
     "api/pay",
     "api/gate",
 )

@@ -49,6 +49,7 @@ OBJECT_KINDS: Final = (
     "ledger_day",
     "statement",
     "statement_line",
+    "statement_mapping",
     "lot",
     "movement",
     "organisation",

@@ -66,6 +66,17 @@ NAME_PAYEES = text("""
 """)
 
 
+LIST_ACCOUNTS = text("""
+    SELECT id, bin, account_number, holder_name FROM receiving_accounts
+    WHERE org_id = :org_id ORDER BY id DESC LIMIT :limit
+""")
+
+NAME_ACCOUNTS = text("""
+    SELECT id, bin, account_number, holder_name FROM receiving_accounts
+    WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
+""")
+
+
 async def get_payee(session: AsyncSession, org_id: UUID, payee_id: UUID) -> Payee:
     """Return one payee.
 

@@ -1,9 +1,13 @@
 """Errors of statements."""
 
+from collections.abc import Sequence
 from datetime import date
+from typing import Final
 from uuid import UUID
 
 from core.errors import HubError, Kind
+
+NAMED_DAYS_MAX: Final = 10  # in the words of one error
 
 
 class StatementNotFound(HubError):
@@ -79,13 +83,18 @@ class StatementOverlaps(HubError):
 
     kind, code, title = Kind.CONFLICT, "statement_overlaps", "Another statement has these days"
 
-    def __init__(self, *, days: int, repeats: int, extra: int, missing: int) -> None:
+    def __init__(
+        self, *, days: int, repeats: int, extra: int, missing: int, days_apart: Sequence[date] = ()
+    ) -> None:
+        named = ", ".join(f"{day:%d/%m/%Y}" for day in days_apart[:NAMED_DAYS_MAX])
         super().__init__(
             f"Of {days} days another statement was accepted before. {repeats} lines are the same,"
-            f" {extra} are only in this file, {missing} only in the earlier one. Look at both; a"
-            " file of the days that no statement has yet can be accepted."
+            f" {extra} are only in this file, {missing} only in the earlier one"
+            f"{f' (days that differ: {named})' if named else ''}. Look at both; a file of the days"
+            " that no statement has yet can be accepted."
         )
         self.days, self.repeats, self.extra, self.missing = days, repeats, extra, missing
+        self.days_apart = days_apart
 
 
 class StatementsTooLong(HubError):
@@ -136,4 +145,59 @@ class StatementFileKnown(HubError):
         super().__init__(
             f"This file is the statement {statement_id}, of another account or read in another"
             " way. Discard that one first."
+        )
+        self.statement_id = statement_id
+
+
+class StatementsADayReached(HubError):
+    """The organisation sent as many files today as it may."""
+
+    kind, code, title = Kind.TOO_MANY, "statements_a_day_reached", "Too many files today"
+
+    def __init__(self, files_max: int) -> None:
+        super().__init__(
+            f"An organisation may send {files_max:,} statements a day. Put the lines of one account"
+            " and one month into one file, or go on tomorrow."
+        )
+
+
+class StatementSpaceReached(HubError):
+    """The organisation's kept files are as large as they may be together."""
+
+    kind, code, title = Kind.CONFLICT, "statement_space_reached", "No room for more files"
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(
+            f"An organisation's statements may have {bytes_max // 1024**3} GiB together, and none"
+            " is deleted: they are evidence. Ask who runs the hub for more room."
+        )
+
+
+class StatementMappingNotFound(HubError):
+    """No such saved mapping in this organisation."""
+
+    kind, code, title = Kind.NOT_FOUND, "statement_mapping_not_found", "Mapping not found"
+
+    def __init__(self, mapping_id: UUID) -> None:
+        super().__init__(f"No saved mapping {mapping_id} was found.")
+
+
+class StatementMappingsFull(HubError):
+    """The account has as many saved mappings as it may."""
+
+    kind, code, title = Kind.CONFLICT, "statement_mappings_full", "Too many saved mappings"
+
+    def __init__(self, mappings_max: int) -> None:
+        super().__init__(f"An account may have {mappings_max} saved mappings. Remove one first.")
+
+
+class StatementHeadingsMissing(HubError):
+    """No row of headings stands above the lines: a mapping could not be found again by it."""
+
+    kind, code, title = Kind.INVALID, "statement_headings_missing", "Nothing to find it by"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A mapping is kept by the headings in the row above the first line, and there are none."
+            " Map the file without saving, or name the first row of lines below its headings."
         )

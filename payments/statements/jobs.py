@@ -18,8 +18,9 @@ from core.db import Database
 from core.jobs.attempts import Handler, JobAttempt
 from core.jobs.service import queue_job
 from core.tenancy import open_org_transaction
-from payments.statements import queries, queries_lines
+from payments.statements import queries, queries_days, queries_lines, queries_mappings
 from payments.statements.files import open_copy
+from payments.statements.mappings import read_mapping, write_mapping
 from payments.statements.reading.types import (
     Problem,
     ReadingOptions,
@@ -27,7 +28,7 @@ from payments.statements.reading.types import (
     StatementLine,
     StatementSummary,
 )
-from payments.statements.reading_process import READER_DIED, Refused, read_in_process
+from payments.statements.reading_process import READER_DIED, Refused, Top, read_in_process
 from payments.statements.rules import (
     ERRORS_KEPT,
     MATCH,
@@ -141,6 +142,7 @@ class _Found:
         self.error_count = 0
         self.first_day: date | None = None
         self.last_day: date | None = None
+        self.top = Top(sample=None, saved=None)
 
     @property
     def is_worth_repeating(self) -> bool:
@@ -177,14 +179,14 @@ async def _stage(
             number = await queries.find_account_number(
                 session, org_id, statement.receiving_account_id
             )
-    options = msgspec.convert(
-        {
-            "account_number": number,
-            "mapping": statement.mapping,
-            "is_pasted": statement.is_pasted,
-        },
-        ReadingOptions,
-        strict=False,
+        saved = await queries_mappings.list_usable(
+            session, org_id, account_id=statement.receiving_account_id
+        )
+    options = ReadingOptions(
+        account_number=number,
+        mapping=read_mapping(statement.mapping),
+        is_pasted=statement.is_pasted,
+        saved=saved,
     )
     read = 0
     async with (
@@ -193,6 +195,7 @@ async def _stage(
     ):
         async for batch in batches:
             found.note(batch.lines, batch.errors)
+            found.top = batch.top or found.top
             first_no = read + 1
             read += len(batch.lines)
             if fresh := batch.lines[max(0, staged - first_no + 1) :]:
@@ -222,9 +225,11 @@ async def _conclude(
     account_id = statement.receiving_account_id
     problems: list[dict[str, Any]] = []
     period = None
-    summary = found.summary
+    summary, sample = found.summary, found.top.sample
     if found.refused is not None:
         problems.append({"code": found.refused.reason, "facts": found.refused.facts, "place": None})
+        if account_id is None and sample is not None and sample.account_number is not None:
+            account_id, _ = await _find_account(session, org_id, sample.account_number)
     if summary is not None:
         if account_id is None:
             account_id, faults = await _find_account(session, org_id, summary.account_number)
@@ -252,8 +257,12 @@ async def _conclude(
         summary=summary,
         problems=problems,
         row_errors=found.errors,
+        applied_mapping=write_mapping(found.top.saved),
+        sample=None if sample is None else sample.rows,
         now=now,
     )
+    if is_good:
+        await queries_days.insert_sums(session, org_id, statement.id)
     return is_good
 
 

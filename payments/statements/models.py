@@ -67,6 +67,14 @@ class Statement(OrgRow):
             postgresql_where=text("status <> 'discarded'"),
         ),
         Index("ix_statements_account", "org_id", "receiving_account_id", "period_to"),
+        # The list, newest first; and how much an organisation keeps.
+        Index(
+            "ix_statements_created",
+            "org_id",
+            "created_at",
+            "id",
+            postgresql_include=["file_sha256", "file_bytes"],
+        ),
     )
 
     receiving_account_id: Mapped[UUID | None]  # None until the file says it
@@ -95,6 +103,51 @@ class Statement(OrgRow):
     read_at: Mapped[datetime | None]
     decided_by: Mapped[UUID | None]
     decided_at: Mapped[datetime | None]
+    applied_mapping: Mapped[dict[str, Any] | None] = mapped_column(JSONB)  # a saved one
+    sample: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)  # the top of its table
+
+
+class StatementDaySum(Base):
+    """What the lines of a statement add up to on one day: as it was read, before any is written."""
+
+    __tablename__ = "statement_day_sums"
+    __table_args__ = (
+        ForeignKeyConstraint(["org_id", "statement_id"], ["statements.org_id", "statements.id"]),
+    )
+
+    org_id: Mapped[UUID] = mapped_column(primary_key=True)
+    statement_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    line_count: Mapped[int]
+    in_vnd: Mapped[Vnd]
+    out_vnd: Mapped[Vnd]
+
+
+class StatementMapping(OrgRow):
+    """Meanings of columns that somebody gave for an account's files with certain headings."""
+
+    __tablename__ = "statement_mappings"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["org_id", "receiving_account_id"],
+            ["receiving_accounts.org_id", "receiving_accounts.id"],
+        ),
+        CheckConstraint("thousands_separator IN (',', '.')", name="separator_known"),
+        UniqueConstraint(
+            "org_id",
+            "receiving_account_id",
+            "headings_sha256",
+            name="uq_statement_mappings_headings",
+        ),
+    )
+
+    receiving_account_id: Mapped[UUID]
+    headings_sha256: Mapped[bytes] = mapped_column(LargeBinary)
+    headings: Mapped[list[str]] = mapped_column(JSONB)  # the row above the lines, for people
+    columns: Mapped[dict[str, str]] = mapped_column(JSONB)  # index from 0 → meaning
+    thousands_separator: Mapped[str | None] = mapped_column(String(1))
+    changed_by: Mapped[UUID | None]
+    changed_at: Mapped[datetime]
 
 
 class StatementDay(Base):
@@ -178,6 +231,12 @@ class StatementLine(LineColumns, OrgRow):
             "booked_on",
             "id",
             postgresql_where=text("open_vnd > 0"),
+        ),
+        Index(  # what a person looks for by a bank's reference
+            "ix_statement_lines_reference",
+            "org_id",
+            "bank_reference",
+            postgresql_where=text("bank_reference <> ''"),
         ),
     )
 

@@ -74,7 +74,8 @@ SET_READ = text("""
         closing_vnd = :closing_vnd, in_vnd = :in_vnd, out_vnd = :out_vnd,
         line_count = :line_count, error_count = :error_count,
         summary = CAST(:summary AS jsonb), problems = CAST(:problems AS jsonb),
-        row_errors = CAST(:row_errors AS jsonb), read_at = :now
+        row_errors = CAST(:row_errors AS jsonb), read_at = :now,
+        applied_mapping = CAST(:applied_mapping AS jsonb), sample = CAST(:sample AS jsonb)
     WHERE org_id = :org_id AND id = :id
 """)
 
@@ -92,6 +93,16 @@ SET_ACCEPTED = text("""
 SET_VISIBLE = text("""
     UPDATE statements SET status = 'visible' WHERE org_id = :org_id AND id = :id
 """)
+
+MEASURE_KEPT = text("""
+    SELECT (SELECT count(*) FROM statements
+            WHERE org_id = :org_id AND created_at >= :since) AS today,
+           (SELECT coalesce(sum(file_bytes), 0) FROM (
+                SELECT DISTINCT file_sha256, file_bytes FROM statements
+                WHERE org_id = :org_id) AS files) AS bytes
+""")
+
+READ_SAMPLE = text("SELECT sample FROM statements WHERE org_id = :org_id AND id = :id")
 
 # Read and held by who adds lines to it: a decision waits for them, and they for it.
 SHARE_STATUS = text("""
@@ -243,7 +254,7 @@ async def set_read(
     """Write what a file says as a whole."""
     written = {
         name: None if read[name] is None else msgspec.json.encode(read[name]).decode()
-        for name in ("summary", "problems", "row_errors")
+        for name in ("summary", "problems", "row_errors", "applied_mapping", "sample")
     }
     values = {"org_id": org_id, "id": statement_id, "now": now, **read, **written}
     await session.execute(SET_READ, values)
@@ -286,6 +297,20 @@ async def set_accepted(
 async def set_visible(session: AsyncSession, org_id: UUID, statement_id: UUID) -> None:
     """Say that every line is written."""
     await session.execute(SET_VISIBLE, {"org_id": org_id, "id": statement_id})
+
+
+async def measure_kept(session: AsyncSession, org_id: UUID, *, since: datetime) -> tuple[int, int]:
+    """Return (statements made since an instant, bytes of all files that are kept)."""
+    row = (await session.execute(MEASURE_KEPT, {"org_id": org_id, "since": since})).one()
+    return int(row.today), int(row.bytes)
+
+
+async def read_sample(
+    session: AsyncSession, org_id: UUID, statement_id: UUID
+) -> list[dict[str, Any]]:
+    """Return the rows at the top of a statement's table, as SampleRow has them; [] without any."""
+    found = (await session.execute(READ_SAMPLE, {"org_id": org_id, "id": statement_id})).scalar()
+    return list(found or ())
 
 
 async def share_status(session: AsyncSession, org_id: UUID, statement_id: UUID) -> StatementStatus:

@@ -8,14 +8,34 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.sql import InsertMany, insert_many
-from payments.statements.rules import DayBalance
+from payments.statements.rules import DayBalance, DayPair
 
-SUM_STAGED_BY_DAY = text("""
-    SELECT booked_on, count(*)::int,
-           coalesce(sum(amount_vnd) FILTER (WHERE direction = 'in'), 0)::bigint,
-           coalesce(sum(amount_vnd) FILTER (WHERE direction = 'out'), 0)::bigint
+# A million lines take seconds to add up: the job that read them does it, so that who accepts them
+# waits for the number of days only.
+INSERT_SUMS = text("""
+    INSERT INTO statement_day_sums (org_id, statement_id, day, line_count, in_vnd, out_vnd)
+    SELECT :org_id, :statement_id, booked_on, count(*),
+           coalesce(sum(amount_vnd) FILTER (WHERE direction = 'in'), 0),
+           coalesce(sum(amount_vnd) FILTER (WHERE direction = 'out'), 0)
     FROM staged_lines WHERE org_id = :org_id AND statement_id = :statement_id
     GROUP BY booked_on
+""")
+
+LIST_SUMS = text("""
+    SELECT day, line_count, in_vnd, out_vnd FROM statement_day_sums
+    WHERE org_id = :org_id AND statement_id = :statement_id
+""")
+
+# What two statements say of one day, side by side: both have lines of it, or one has.
+COMPARE_DAYS = text("""
+    SELECT d.day, d.statement_id, d.line_count, d.in_vnd, d.out_vnd,
+           coalesce(s.line_count, 0) AS own_line_count, coalesce(s.in_vnd, 0) AS own_in_vnd,
+           coalesce(s.out_vnd, 0) AS own_out_vnd
+    FROM statement_days d LEFT JOIN statement_day_sums s
+      ON s.org_id = d.org_id AND s.statement_id = :statement_id AND s.day = d.day
+    WHERE d.org_id = :org_id AND d.receiving_account_id = :receiving_account_id
+      AND d.day BETWEEN :first AND :last
+    ORDER BY d.day
 """)
 
 LIST_OWNED_DAYS = text("""
@@ -50,12 +70,44 @@ CONTINUE_DAY = text("""
 """)
 
 
-async def sum_staged_by_day(
+async def insert_sums(session: AsyncSession, org_id: UUID, statement_id: UUID) -> None:
+    """Add up the lines that are staged, day by day."""
+    await session.execute(INSERT_SUMS, {"org_id": org_id, "statement_id": statement_id})
+
+
+async def compare_days(
+    session: AsyncSession,
+    org_id: UUID,
+    receiving_account_id: UUID,
+    statement_id: UUID,
+    first: date,
+    last: date,
+) -> list[DayPair]:
+    """List the days between two that another statement owns, with what each says of them."""
+    values = {
+        "org_id": org_id,
+        "receiving_account_id": receiving_account_id,
+        "statement_id": statement_id,
+        "first": first,
+        "last": last,
+    }
+    return [
+        DayPair(
+            day=row.day,
+            other_id=row.statement_id,
+            own=(row.own_line_count, row.own_in_vnd, row.own_out_vnd),
+            other=(row.line_count, row.in_vnd, row.out_vnd),
+        )
+        for row in await session.execute(COMPARE_DAYS, values)
+    ]
+
+
+async def list_sums(
     session: AsyncSession, org_id: UUID, statement_id: UUID
 ) -> dict[date, tuple[int, int, int]]:
-    """Return day → (lines, in_vnd, out_vnd) of the lines that are staged."""
+    """Return day → (lines, in_vnd, out_vnd) of a statement, as it was read."""
     values = {"org_id": org_id, "statement_id": statement_id}
-    rows = await session.execute(SUM_STAGED_BY_DAY, values)
+    rows = await session.execute(LIST_SUMS, values)
     return {day: (int(count), int(in_vnd), int(out_vnd)) for day, count, in_vnd, out_vnd in rows}
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.ids import new_id
 from core.sql import InsertMany, insert_many
 from payments.statements.reading.types import StatementLine
-from payments.statements.rules import Overlap
+from payments.statements.rules import LineFilter, Overlap
 
 LINE_COLUMNS: Final = (
     "line_no, booked_on, transacted_at, is_date_only, direction, amount_vnd, balance_after_vnd,"
@@ -135,6 +135,26 @@ DELETE_STAGED = text("""
     DELETE FROM staged_lines WHERE org_id = :org_id AND statement_id = :statement_id
       AND line_no <= :until_no
 """)
+
+FIND_DAY = text("SELECT booked_on FROM statement_lines WHERE org_id = :org_id AND id = :id")
+
+OF_ACCOUNT = """
+    FROM statement_lines
+    WHERE org_id = :org_id AND receiving_account_id = :account_id
+      AND booked_on BETWEEN :first AND :last
+      AND (CAST(:direction AS text) IS NULL OR direction = CAST(:direction AS text))
+"""
+
+LIST_OF_ACCOUNT = text(f"""
+    SELECT id, statement_id, {LINE_COLUMNS} {OF_ACCOUNT}
+      AND (CAST(:before_id AS uuid) IS NULL OR booked_on < :last
+           OR id < CAST(:before_id AS uuid))
+    ORDER BY booked_on DESC, id DESC LIMIT :limit
+""")
+
+COUNT_OF_ACCOUNT = text(f"""
+    SELECT count(*) FROM (SELECT 1 {OF_ACCOUNT} LIMIT :limit) AS found
+""")  # noqa: S608
 
 LIST_LINES = """
     SELECT id, {columns} FROM {table}
@@ -288,3 +308,42 @@ async def list_lines(
     }
     rows = await session.execute(LIST_WRITTEN if is_written else LIST_STAGED, values)
     return [dict(row) for row in rows.mappings()]
+
+
+async def list_account_lines(
+    session: AsyncSession,
+    org_id: UUID,
+    wanted: LineFilter,
+    *,
+    before_id: UUID | None = None,
+    limit: int,
+) -> list[Mapping[str, Any]]:
+    """List an account's written lines of some days, newest first."""
+    last = wanted.last
+    if before_id is not None:
+        values = {"org_id": org_id, "id": before_id}
+        day: date | None = (await session.execute(FIND_DAY, values)).scalar_one_or_none()
+        last = min(last, day or last)  # so far in the index: earlier pages are not read again
+    rows = await session.execute(
+        LIST_OF_ACCOUNT,
+        {**_values_of(org_id, wanted), "last": last, "before_id": before_id, "limit": limit},
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
+async def count_account_lines(
+    session: AsyncSession, org_id: UUID, wanted: LineFilter, *, limit: int
+) -> int:
+    """Count an account's written lines of some days, up to a limit."""
+    values = {**_values_of(org_id, wanted), "limit": limit}
+    return int((await session.execute(COUNT_OF_ACCOUNT, values)).scalar_one())
+
+
+def _values_of(org_id: UUID, wanted: LineFilter) -> dict[str, Any]:
+    return {
+        "org_id": org_id,
+        "account_id": wanted.account_id,
+        "first": wanted.first,
+        "last": wanted.last,
+        "direction": wanted.direction,
+    }

@@ -13,6 +13,8 @@ import msgspec
 import structlog
 
 from payments.statements.reading.types import (
+    ColumnMapping,
+    FileSample,
     ReadingOptions,
     RowError,
     StatementLine,
@@ -34,9 +36,17 @@ class Refused(msgspec.Struct, frozen=True):
     facts: dict[str, str | int] = {}
 
 
+class Top(msgspec.Struct, frozen=True):
+    """The top of the file, and the saved mapping that it is read by."""
+
+    sample: FileSample | None  # None: it is no table, or cannot be read
+    saved: ColumnMapping | None
+
+
 class Record(msgspec.Struct, frozen=True):
     """One item, as the process writes it."""
 
+    top: Top | None = None
     line: StatementLine | None = None
     error: RowError | None = None
     summary: StatementSummary | None = None
@@ -50,6 +60,7 @@ class Batch(msgspec.Struct, frozen=True):
     errors: list[RowError]
     summary: StatementSummary | None = None
     refused: Refused | None = None
+    top: Top | None = None  # of the first batch
 
 
 async def read_in_process(
@@ -97,7 +108,9 @@ async def read_in_process(
                 yield _refuse(READER_DIED)
                 return
             record = decode(written)
-            if record.line is not None:
+            if record.top is not None:
+                batch = Batch(lines=[], errors=[], top=record.top)
+            elif record.line is not None:
                 batch.lines.append(record.line)
             elif record.error is not None:
                 batch.errors.append(record.error)
@@ -107,6 +120,7 @@ async def read_in_process(
                     errors=batch.errors,
                     summary=record.summary,
                     refused=record.refused,
+                    top=batch.top,
                 )
                 return
             if len(batch.lines) == BATCH_LINES:

@@ -14,6 +14,10 @@ COMPARED_LINES_MAX: Final = 50_000  # of days that two files have; more takes to
 SUM_VND_MAX: Final = 2**62  # of all lines; the database counts to twice that
 ERRORS_KEPT: Final = 200  # row errors that are shown; their count is whole
 DAYS_MAX: Final = 800  # of one statement: two years and a little
+FILES_A_DAY_MAX: Final = 200  # of one organisation; a city's board has a hundred accounts
+KEPT_BYTES_MAX: Final = 5 * 1024**3  # of one organisation's files, as they were sent
+MAPPINGS_MAX: Final = 50  # of one account
+HEADINGS_MAX: Final = 30  # cells of a heading that are compared
 # Kinds of jobs.
 READ: Final = "statements.read"
 WRITE: Final = "statements.write"
@@ -89,6 +93,21 @@ class StatementFacts:
     read_at: datetime | None
     decided_by: UUID | None
     decided_at: datetime | None
+    applied_mapping: Mapping[str, Any] | None  # a saved one, found by the file's headings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MappingFacts:
+    """A saved mapping of an account's columns."""
+
+    id: UUID
+    receiving_account_id: UUID
+    headings_sha256: bytes
+    headings: Sequence[str]
+    columns: Mapping[str, str]  # index from 0 → ColumnMeaning
+    thousands_separator: str | None
+    changed_by: UUID | None
+    changed_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +117,31 @@ class DayBalance:
     day: date
     opening_vnd: int | None
     closing_vnd: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LineFilter:
+    """Which written lines are listed."""
+
+    account_id: UUID
+    first: date  # booking day
+    last: date
+    direction: str | None = None  # "in", "out"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DayPair:
+    """A day that another statement owns, and what each says of it: (lines, in_vnd, out_vnd)."""
+
+    day: date
+    other_id: UUID
+    own: tuple[int, int, int]
+    other: tuple[int, int, int]
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether their sums are the same; their lines may differ all the same."""
+        return self.own == self.other
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,12 +9,12 @@ A file is kept first, whatever is wrong with it: a wrong total is evidence.
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
+from core.clock import day_bounds, hanoi_day
 from core.errors import Busy
 from core.jobs.errors import JobNotFound
 from core.jobs.service import queue_job
@@ -30,12 +30,19 @@ from payments.statements.errors import (
     StatementNotChained,
     StatementNotDiscardable,
     StatementOverlaps,
+    StatementsADayReached,
+    StatementSpaceReached,
     StatementsTooLong,
 )
 from payments.statements.files import ReceivedFile, keep_file
+from payments.statements.mappings import write_mapping
+from payments.statements.reading.header import check_mapping
+from payments.statements.reading.types import ColumnMapping
 from payments.statements.rules import (
     COMPARED_LINES_MAX,
     FILE_NAME_CHARS_MAX,
+    FILES_A_DAY_MAX,
+    KEPT_BYTES_MAX,
     PURGE,
     READ,
     WRITE,
@@ -59,7 +66,7 @@ async def add_statement(
     receiving_account_id: UUID | None,
     file_name: str,
     is_pasted: bool = False,
-    mapping: Mapping[str, Any] | None = None,
+    mapping: ColumnMapping | None = None,
     actor: Actor,
     now: datetime,
 ) -> tuple[StatementFacts, bool]:
@@ -71,12 +78,16 @@ async def add_statement(
     Args:
         statement_id: made by the client.
         receiving_account_id: whose it is; None: the file says it.
-        mapping: columns given by hand, as a ColumnMapping.
+        mapping: columns given by hand.
 
     Raises:
         ReceivingAccountNotFound, StatementIdTaken
+        StatementError: the mapping gives no lines.
         StatementFileKnown: the file is a statement of another account, or was read otherwise.
+        StatementsADayReached, StatementSpaceReached
     """
+    check_mapping(mapping)
+    written = write_mapping(mapping)
     if receiving_account_id is not None:
         number = await queries.find_account_number(session, org_id, receiving_account_id)
         if number is None:
@@ -90,7 +101,7 @@ async def add_statement(
         file_name=file_name[:FILE_NAME_CHARS_MAX],
         file_bytes=file.bytes,
         is_pasted=is_pasted,
-        mapping=mapping,
+        mapping=written,
         by=actor.id,
         now=now,
     )
@@ -101,16 +112,17 @@ async def add_statement(
         known = by_id or await queries.find_by_file(session, org_id, file.sha256)
         if known is None:  # discarded at this moment
             raise Busy("The statement of this file was just discarded; send it again.")
-        asked = (receiving_account_id or known.receiving_account_id, is_pasted, mapping)
+        asked = (receiving_account_id or known.receiving_account_id, is_pasted, written)
         if asked != (known.receiving_account_id, known.is_pasted, known.mapping):
             raise StatementFileKnown(known.id)
         if known.status is StatementStatus.UPLOADED and await _is_job_over(session, org_id, known):
-            await _queue(session, org_id, known.id, READ)
+            await queue_reading(session, org_id, known.id)
         return await queries.get_statement(session, org_id, known.id), False
+    await _check_room(session, org_id, now=now)
     await keep_file(session, org_id, file)
-    await _queue(session, org_id, statement_id, READ)
+    await queue_reading(session, org_id, statement_id)
     after = {"sha256": file.sha256.hex(), "file_bytes": file.bytes}
-    _record(session, org_id, statement_id, "statement.uploaded", after, actor, now)
+    record_statement(session, org_id, statement_id, "statement.uploaded", after, actor, now)
     return await queries.get_statement(session, org_id, statement_id), True
 
 
@@ -146,7 +158,7 @@ async def accept_statement(
     await queries.lock_account(session, org_id, account_id)
     if await queries.is_being_written(session, org_id, account_id):
         raise StatementBeingWritten
-    moved_vnd = await queries_days.sum_staged_by_day(session, org_id, statement_id)
+    moved_vnd = await queries_days.list_sums(session, org_id, statement_id)
     rows = close_days(list_days(first, last), moved_vnd, statement.opening_vnd)
     near = await queries_days.list_owned_days(
         session, org_id, account_id, first - timedelta(days=1), last + timedelta(days=1)
@@ -177,7 +189,7 @@ async def accept_statement(
         "lines": statement.line_count,
         "repeats": repeats,
     }
-    _record(session, org_id, statement_id, "statement.accepted", after, actor, now)
+    record_statement(session, org_id, statement_id, "statement.accepted", after, actor, now)
     return await queries.get_statement(session, org_id, statement_id)
 
 
@@ -206,7 +218,9 @@ async def discard_statement(
         session, org_id, statement_id, StatementStatus.DISCARDED, by=actor.id, now=now
     )
     await queue_job(session, org_id, PURGE, {"statement_id": str(statement_id)})
-    _record(session, org_id, statement_id, "statement.discarded", {}, actor, now, reason=reason)
+    record_statement(
+        session, org_id, statement_id, "statement.discarded", {}, actor, now, reason=reason
+    )
     return await queries.get_statement(session, org_id, statement_id)
 
 
@@ -229,7 +243,11 @@ async def _drop_repeats(
         raise StatementsTooLong(lines, COMPARED_LINES_MAX)
     overlap = await queries_lines.count_overlap(session, org_id, account_id, statement.id, days)
     if not overlap.is_plain:
+        pairs = await queries_days.compare_days(
+            session, org_id, account_id, statement.id, days[0], days[-1]
+        )
         raise StatementOverlaps(
+            days_apart=[one.day for one in pairs if not one.is_alike],
             days=overlap.days,
             repeats=overlap.repeats,
             extra=overlap.extra,
@@ -248,6 +266,28 @@ async def _is_job_over(session: AsyncSession, org_id: UUID, statement: Statement
         return True
 
 
+async def queue_reading(session: AsyncSession, org_id: UUID, statement_id: UUID) -> None:
+    """Have a statement read by a job."""
+    await _queue(session, org_id, statement_id, READ)
+
+
+async def _check_room(session: AsyncSession, org_id: UUID, *, now: datetime) -> None:
+    """Refuse a file that passes what an organisation may send and keep; this one is counted.
+
+    Files that come at the same instant do not see one another: a limit is passed by as many as
+    are on their way, and no further.
+
+    Raises:
+        StatementsADayReached, StatementSpaceReached
+    """
+    since, _ = day_bounds(hanoi_day(now))
+    today, kept_bytes = await queries.measure_kept(session, org_id, since=since)
+    if today > FILES_A_DAY_MAX:
+        raise StatementsADayReached(FILES_A_DAY_MAX)
+    if kept_bytes > KEPT_BYTES_MAX:
+        raise StatementSpaceReached(KEPT_BYTES_MAX)
+
+
 async def _queue(session: AsyncSession, org_id: UUID, statement_id: UUID, kind: str) -> None:
     job_id = await queue_job(session, org_id, kind, {"statement_id": str(statement_id)})
     await queries.set_job(session, org_id, statement_id, job_id)
@@ -261,7 +301,7 @@ def _bounds(statement: StatementFacts) -> tuple[UUID, date, date]:
     return statement.receiving_account_id, statement.period_from, statement.period_to
 
 
-def _record(
+def record_statement(
     session: AsyncSession,
     org_id: UUID,
     statement_id: UUID,
@@ -272,6 +312,7 @@ def _record(
     *,
     reason: str | None = None,
 ) -> None:
+    """Write down what somebody did with a statement."""
     record_change(
         session,
         org_id=org_id,

@@ -19,7 +19,6 @@ WITHOUT_VALUES: Final[dict[str, str]] = {
     "outages.closed_at": "its outage is caught up with by all but one account",
     "reference_blocks.virtual_account": "its lot is paid into an account of its own",
     "staff.lost_elsewhere_at": "it is emptied when all organisations have handled the loss",
-    "statements.mapping": "no route takes the columns of a file by hand yet",
     "tariffs.retired_at": "no route retires a tariff yet",
 }
 # Column → the releases whose frozen rows have no value in it yet: nothing gave one.

@@ -1,5 +1,6 @@
 """Finance in the frozen city: refunds to their different ends, and statements of banks."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -168,7 +169,52 @@ async def statements(city: City, place: Place) -> None:
         assert (await read(refused))[1] == "refused"
         path, _ = await read(write_csv(place.number, yesterday, opening_vnd=1_030_000))
         await city.ask(finance, "POST", f"{path}/discard", {"reason": "Chọn nhầm tệp"})
+        await map_by_hand(city, place, await read(write_strange(place.number)), done, read)
         await city.wait_for("SELECT 1 FROM jobs WHERE status <> 'done'")
+
+
+async def map_by_hand(
+    city: City,
+    place: Place,
+    unread: tuple[str, str],
+    done: Callable[[dict[str, Any]], Awaitable[Any]],
+    read: Callable[[bytes], Awaitable[tuple[str, str]]],
+) -> None:
+    """A file whose columns somebody gives, which are saved, and one that is read by them."""
+    finance = place.office.finance
+    path, status = unread
+    assert status == "refused"
+    found = await city.ask(finance, "GET", path)
+    mapping = {
+        "columns": {"A": "transacted_at", "B": "amount", "C": "memo"},
+        "first_row": 6,
+        "thousands_separator": ".",
+    }
+    body = {
+        "id": str(new_id()),
+        "receiving_account_id": found["receiving_account_id"],
+        "mapping": mapping,
+        "is_saved": True,
+    }
+    mapped = await done(await city.ask(finance, "POST", f"{path}/read-again", body))
+    assert mapped["status"] == "staged", mapped
+    _, status = await read(write_strange(place.number, amount="-7.000"))
+    assert status == "staged"
+
+
+def write_strange(number: str, *, amount: str = "-12.000") -> bytes:
+    """Write a file whose headings no bank is known to write."""
+    day = f"{TODAY - timedelta(days=1):%d/%m/%Y}"
+    return as_csv(
+        [
+            ["Số tài khoản", number],
+            ["Loại tiền", "VND"],
+            ["Chi nhánh", "Chợ Đầm"],
+            ["Số dư đầu kỳ", "1.030.000"],
+            ["Ngày giờ", "Thay đổi", "Lời nhắn"],
+            [f"{day} 09:00:00", amount, "mua rau"],
+        ]
+    )
 
 
 def write_statement(number: str, *, days_ago: int, opening_vnd: int) -> bytes:

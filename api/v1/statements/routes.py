@@ -10,12 +10,15 @@ from api.http.errors import may_answer
 from api.http.idempotency import REPLAYED, mark_replayed
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
 from api.v1.statements.schemas import (
+    FileMapping,
     StatementDiscard,
     StatementLinePage,
     StatementPage,
     StatementRead,
+    StatementReadAgain,
     present_lines,
     present_statement,
+    read_columns,
 )
 from core.errors import Busy
 from core.paging import BadCursor
@@ -23,23 +26,32 @@ from core.tenancy import open_org_transaction
 from core.text import check_lines
 from identity.people.callers import Caller
 from identity.people.rules import Permission
-from payments.statements import queries, queries_lines, service
+from payments.statements import queries, queries_lines, rereading, service
 from payments.statements.errors import (
     ReceivingAccountNotFound,
     StatementBeingWritten,
     StatementFileEmpty,
     StatementFileKnown,
     StatementFileTooLarge,
+    StatementHeadingsMissing,
     StatementIdTaken,
+    StatementMappingsFull,
     StatementNotAcceptable,
     StatementNotChained,
     StatementNotDiscardable,
     StatementNotFound,
     StatementOverlaps,
+    StatementsADayReached,
+    StatementSpaceReached,
     StatementsTooLong,
 )
 from payments.statements.files import receive_file
-from payments.statements.reading.types import FILE_BYTES_MAX
+from payments.statements.reading.errors import StatementError
+from payments.statements.reading.types import (
+    FILE_BYTES_MAX,
+    ROWS_MAX,
+    ColumnMeaning,
+)
 from payments.statements.rules import FILE_NAME_CHARS_MAX, StatementStatus
 
 router = APIRouter(prefix="/v1/statements", tags=["statements"])
@@ -53,6 +65,16 @@ FileName = Annotated[
         max_length=FILE_NAME_CHARS_MAX,
         description="For people; what the file is, its content says.",
         examples=["sao-ke-2026-11-28.xlsx"],
+    ),
+]
+PAIR: Final = f"[A-Z]{{1,2}}=({'|'.join(one.value for one in ColumnMeaning)})"
+Columns = Annotated[
+    str,
+    Query(
+        max_length=2_000,
+        pattern=f"^({PAIR}(,{PAIR})*)?$",
+        description="Columns by hand, for headings that are not known.",
+        examples=["A=transacted_at,C=amount,D=memo"],
     ),
 ]
 FILE: Final = {
@@ -75,6 +97,9 @@ FILE: Final = {
             StatementFileKnown,
             StatementFileEmpty,
             StatementFileTooLarge,
+            StatementError,
+            StatementsADayReached,
+            StatementSpaceReached,
             Busy,
         ),
         201: REPLAYED,
@@ -98,6 +123,10 @@ async def add_statement(
     is_pasted: Annotated[
         bool, Query(description="The body is text that was copied from a table.")
     ] = False,
+    columns: Columns = "",
+    first_row: Annotated[
+        int, Query(ge=1, le=ROWS_MAX, description="With `columns`: the first row of lines.")
+    ] = 1,
 ) -> StatementRead:
     """Keep a file (the body) and have it read by a job. The same file again is the same statement.
 
@@ -105,6 +134,14 @@ async def add_statement(
     faults is `refused` and says each by row and column.
     """
     check_lines(file_name=file_name)
+    given = [pair.split("=") for pair in columns.split(",") if pair]
+    mapping = (
+        FileMapping(
+            columns={name: ColumnMeaning(meaning) for name, meaning in given}, first_row=first_row
+        )
+        if given
+        else None
+    )
     async with (
         receive_file(request.stream()) as file,  # whole, before a connection is taken
         open_org_transaction(database, caller.org_id) as session,
@@ -117,6 +154,7 @@ async def add_statement(
             receiving_account_id=receiving_account_id,
             file_name=file_name,
             is_pasted=is_pasted,
+            mapping=read_columns(mapping, first_row=first_row),
             actor=caller.actor,
             now=now,
         )
@@ -213,4 +251,52 @@ async def discard_statement(
     statement = await service.discard_statement(
         tx, caller.org_id, statement_id, reason=body.reason, actor=caller.actor, now=now
     )
+    return present_statement(statement)
+
+
+@router.post(
+    "/{statement_id}/read-again",
+    status_code=201,
+    responses={
+        **may_answer(
+            StatementNotFound,
+            ReceivingAccountNotFound,
+            StatementError,
+            StatementNotDiscardable,
+            StatementIdTaken,
+            StatementFileKnown,
+            StatementHeadingsMissing,
+            StatementMappingsFull,
+            Busy,
+        ),
+        201: REPLAYED,
+    },
+)
+async def read_again(
+    statement_id: UUID,
+    body: StatementReadAgain,
+    response: Response,
+    caller: Importer,
+    tx: Tx,
+    now: Now,
+) -> StatementRead:
+    """Read a kept file in another way: as another account's, or by columns given by hand.
+
+    The statement is discarded, and its file becomes the new one. The same new id again is the same
+    statement.
+    """
+    mapping = body.mapping
+    statement, is_new = await rereading.read_again(
+        tx,
+        caller.org_id,
+        statement_id,
+        body.id,
+        receiving_account_id=body.receiving_account_id,
+        mapping=read_columns(mapping, first_row=mapping.first_row if mapping else None),
+        is_saved=body.is_saved,
+        actor=caller.actor,
+        now=now,
+    )
+    if not is_new:
+        mark_replayed(response)
     return present_statement(statement)

@@ -2,8 +2,8 @@
 
 Files come from anywhere, so they are read by a process of their own, with limits of its own: one
 that takes all memory or time takes nobody else's. Options are JSON on standard input; items are
-JSON lines on standard output, `{"line": …}`, `{"error": …}`, at the end one `{"summary": …}`, or
-`{"refused": …}` where nothing of the file may be kept.
+JSON lines on standard output: one `{"top": …}`, `{"line": …}`, `{"error": …}`, at the end one
+`{"summary": …}`, or `{"refused": …}` where nothing of the file may be kept.
 """
 
 import resource
@@ -15,6 +15,7 @@ import msgspec
 
 from payments.statements.reading.errors import StatementError
 from payments.statements.reading.formats import read_statement
+from payments.statements.reading.sample import apply_saved, take_sample
 from payments.statements.reading.types import ReadingOptions, RowError, StatementLine
 
 MEMORY_BYTES_MAX: Final = 1536 * 1024 * 1024  # of addresses; what is used is a third of it
@@ -37,8 +38,12 @@ def main() -> None:
     options = msgspec.json.decode(sys.stdin.buffer.read(), type=ReadingOptions)
     encode, write = msgspec.json.Encoder().encode, sys.stdout.buffer.write
     with Path(sys.argv[1]).open("rb") as file:
+        sample = take_sample(file, options)
+        reading = apply_saved(options, sample)
+        saved = None if reading.mapping is options.mapping else reading.mapping
+        write(encode({"top": {"sample": sample, "saved": saved}}) + b"\n")
         try:
-            for item in read_statement(file, options):
+            for item in read_statement(file, reading):
                 if isinstance(item, StatementLine):
                     write(encode({"line": item}))
                 elif isinstance(item, RowError):

@@ -38,6 +38,17 @@ def read_pasted(file: BinaryIO, options: ReadingOptions) -> Iterator[Item]:
     yield from _read(file, options, StatementFormat.PASTED, "utf-8-sig", "\t")
 
 
+def list_csv_rows(file: BinaryIO, options: ReadingOptions) -> Iterator[Row]:
+    """Yield a CSV file's rows as they stand."""
+    encoding = detect_encoding(file)
+    yield from _read_rows(file, encoding, _find_delimiter(file, encoding, options))
+
+
+def list_pasted_rows(file: BinaryIO, _: ReadingOptions) -> Iterator[Row]:
+    """Yield rows from a clipboard as they stand."""
+    yield from _read_rows(file, "utf-8-sig", "\t")
+
+
 def _read(
     file: BinaryIO,
     options: ReadingOptions,

@@ -43,6 +43,11 @@ def read_html(file: BinaryIO, options: ReadingOptions) -> Iterator[Item]:
     yield from reader.read(_read_rows(file, encoding))
 
 
+def list_html_rows(file: BinaryIO, _: ReadingOptions) -> Iterator[Row]:
+    """Yield the rows of an HTML page's tables as they stand."""
+    yield from _read_rows(file, detect_encoding(file))
+
+
 class _Rows:
     """The parser's target: it collects rows as they end. A table inside a cell has its own rows."""
 

@@ -16,8 +16,10 @@ SURVEY_ROWS_MAX: Final = 1_000
 
 def survey(rows: Iterable[Row], options: ReadingOptions) -> str | None:
     """Return what separates thousands in a file, by the first cell that leaves no doubt."""
-    if options.thousands_separator is not None:
-        return options.thousands_separator
+    mapping = options.mapping
+    by_hand = options.thousands_separator or (mapping.thousands_separator if mapping else None)
+    if by_hand is not None:
+        return by_hand
     header, sheet = Header(options.mapping), None
     has_text, seen = False, 0
     thousands = None

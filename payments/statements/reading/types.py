@@ -234,6 +234,35 @@ class ColumnMapping:
 
     columns: Mapping[int, ColumnMeaning]  # index from 0
     first_row: int = 1  # the first row of lines, from 1; a heading above it is not read
+    thousands_separator: str | None = None  # "," or "."; None: the file says it
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SavedMapping:
+    """Meanings of columns that somebody gave for an account's files with these headings."""
+
+    account_number: str
+    headings_sha256: str  # sample.fingerprint of the row above the lines, in hexadecimal
+    columns: Mapping[int, ColumnMeaning]
+    thousands_separator: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SampleRow:
+    """A row at the top of a table, as text that is cut short."""
+
+    number: int  # from 1
+    cells: tuple[str, ...]
+    sheet: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileSample:
+    """The top of a table: for a preview, to map its columns, and to find a saved mapping."""
+
+    rows: tuple[SampleRow, ...]
+    account_number: str | None  # as a label above the table names it
+    headings: Mapping[str, int]  # fingerprint of a row → its number, the first of its kind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -244,6 +273,7 @@ class ReadingOptions:
     mapping: ColumnMapping | None = None
     thousands_separator: str | None = None  # "," or ".", to decide what 1.234 is
     is_pasted: bool = False  # text from a clipboard, in UTF-8
+    saved: tuple[SavedMapping, ...] = ()  # one whose headings the file has stands for `mapping`
 
 
 Item = StatementLine | RowError | StatementSummary

@@ -37,6 +37,11 @@ def read_xls(file: BinaryIO, options: ReadingOptions) -> Iterator[Item]:
     yield from TableReader(source, options, survey(rows, options)).read(rows)
 
 
+def list_xls_rows(file: BinaryIO, _: ReadingOptions) -> Iterator[Row]:
+    """Yield a workbook's rows as they stand."""
+    yield from _collect(_open_workbook(file))
+
+
 def _open_workbook(file: BinaryIO) -> Any:
     file.seek(0)
     content = file.read(WHOLE_FILE_BYTES_MAX + 1)

@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from typing import BinaryIO, Final, NamedTuple
 from xml.parsers import expat
@@ -55,15 +56,28 @@ class _Workbook(NamedTuple):
 
 def read_xlsx(file: BinaryIO, options: ReadingOptions) -> Iterator[Item]:
     """Read a workbook; see types.py for what a reader promises."""
+    with _opened(file) as archive:
+        book = _open_workbook(archive)
+        offset = DAYS_OF_1904 if book.counts_from_1904 else 0
+        source = Source(format=StatementFormat.XLSX, days_offset=offset)
+        thousands = survey(_read_rows(archive, book), options)
+        yield from TableReader(source, options, thousands).read(_read_rows(archive, book))
+
+
+def list_xlsx_rows(file: BinaryIO, _: ReadingOptions) -> Iterator[Row]:
+    """Yield a workbook's rows as they stand."""
+    with _opened(file) as archive:
+        yield from _read_rows(archive, _open_workbook(archive))
+
+
+@contextmanager
+def _opened(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
+    """Open the zip; whatever breaks within the block says that it is damaged."""
     file.seek(0)
     try:
         with zipfile.ZipFile(file) as archive:
             _check_parts(archive)
-            book = _open_workbook(archive)
-            offset = DAYS_OF_1904 if book.counts_from_1904 else 0
-            source = Source(format=StatementFormat.XLSX, days_offset=offset)
-            thousands = survey(_read_rows(archive, book), options)
-            yield from TableReader(source, options, thousands).read(_read_rows(archive, book))
+            yield archive
     except (
         *(zipfile.BadZipFile, zlib.error, EOFError, OSError, expat.ExpatError, KeyError),
         *(NotImplementedError, RuntimeError, UnicodeError, ValueError),

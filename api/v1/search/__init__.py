@@ -1,0 +1,1 @@
+"""One search over bills, credits, lines of banks, parking sessions and refunds."""
