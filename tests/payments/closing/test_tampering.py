@@ -51,6 +51,14 @@ TAMPERED = {
         " WHERE day = '2026-11-23'"),
         MONDAY, "closed_clearing_is_carried",
     ),
+    "a balance of clearing is another": (
+        (
+            "UPDATE ledger_checkpoints SET balance_vnd = -80001 WHERE code = 'bank_clearing'"
+            " AND day = '2026-11-23'"
+        ),
+        MONDAY,
+        "closed_clearing_is_carried",
+    ),
     "a day is said to be of the old kind": (
         "UPDATE ledger_days SET hash_version = 1 WHERE day = '2026-11-19'", THURSDAY, None,
     ),
@@ -71,6 +79,7 @@ async def test_each_change_of_a_closed_day_is_found(
         owner.execute(
             "CREATE SCHEMA kept; CREATE TABLE kept.items AS TABLE carried_items;"
             " CREATE TABLE kept.accounts AS TABLE ledger_day_accounts;"
+            " CREATE TABLE kept.points AS TABLE ledger_checkpoints;"
             " CREATE TABLE kept.days AS SELECT day, hash_version FROM ledger_days"
         )
         for name, (change, day, check) in TAMPERED.items():
@@ -83,6 +92,8 @@ async def test_each_change_of_a_closed_day_is_found(
                 assert check in seen, name
             owner.execute(
                 "DELETE FROM carried_items; DELETE FROM ledger_day_accounts;"
+                " DELETE FROM ledger_checkpoints;"
+                " INSERT INTO ledger_checkpoints TABLE kept.points;"
                 " INSERT INTO ledger_day_accounts TABLE kept.accounts;"
                 " INSERT INTO carried_items TABLE kept.items;"
                 " UPDATE ledger_days d SET hash_version = k.hash_version FROM kept.days k"
