@@ -5,7 +5,7 @@ grows with what is open, not with what was ever explained.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -40,7 +40,8 @@ LOCK_MATCHING = text("""
     WHERE org_id = :org_id AND receiving_account_id = :account_id FOR UPDATE
 """)
 SET_MATCHED = text("""
-    UPDATE account_matching SET matched_at = :matched_at
+    UPDATE account_matching SET matched_at = :matched_at,
+           swept_at = CASE WHEN :is_whole THEN :matched_at ELSE swept_at END
     WHERE org_id = :org_id AND receiving_account_id = :account_id
 """)
 
@@ -50,7 +51,7 @@ LIST_OPEN = text("""
     FROM statement_lines
     WHERE org_id = :org_id AND receiving_account_id = :account_id AND open_vnd > 0
       AND open_vnd = amount_vnd AND direction = :direction AND NOT is_reversal
-      AND (booked_on, id) > (:after_on, :after_id)
+      AND (booked_on, id) > (:after_on, :after_id) AND booked_on <= :until_on
       AND NOT EXISTS (SELECT FROM proofs p WHERE p.org_id = statement_lines.org_id
                       AND p.line_id = statement_lines.id AND p.reversed_by IS NOT NULL)
     ORDER BY booked_on, id LIMIT :limit
@@ -172,12 +173,21 @@ FIND_DUE_REFUNDS = text("""
     ORDER BY r.id LIMIT :limit
 """)
 
+# When the money moved that callbacks have reported since the last run.
+FIND_NEW_SPAN = text("""
+    SELECT min(c.occurred_at), max(c.occurred_at)
+    FROM account_matching a
+    JOIN bank_transactions c ON c.org_id = a.org_id AND c.received_at >= a.matched_at - :overlap
+     AND c.receiving_account_id = a.receiving_account_id
+    WHERE a.org_id = :org_id AND a.receiving_account_id = :account_id
+""")
 FIND_DUE_ACCOUNTS = text("""
-    SELECT o.org_id, o.receiving_account_id
+    SELECT o.org_id, o.receiving_account_id,
+           a.swept_at IS NULL OR a.swept_at < :stale_before AS is_whole
     FROM (SELECT DISTINCT org_id, receiving_account_id FROM statement_lines WHERE open_vnd > 0) o
     LEFT JOIN account_matching a ON a.org_id = o.org_id
      AND a.receiving_account_id = o.receiving_account_id
-    WHERE a.matched_at IS NULL OR a.matched_at < :stale_before
+    WHERE a.swept_at IS NULL OR a.swept_at < :stale_before
        OR EXISTS (SELECT FROM bank_transactions c
                   WHERE c.org_id = o.org_id AND c.received_at >= a.matched_at - :overlap
                     AND c.receiving_account_id = o.receiving_account_id)
@@ -193,10 +203,20 @@ async def lock_account(session: AsyncSession, org_id: UUID, account_id: UUID) ->
 
 
 async def set_matched(
-    session: AsyncSession, org_id: UUID, account_id: UUID, *, matched_at: datetime
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    *,
+    matched_at: datetime,
+    is_whole: bool,
 ) -> None:
-    """Write when a run that came to its end began."""
-    values = {"org_id": org_id, "account_id": account_id, "matched_at": matched_at}
+    """Write when a run that came to its end began, and whether it looked at all open lines."""
+    values = {
+        "org_id": org_id,
+        "account_id": account_id,
+        "matched_at": matched_at,
+        "is_whole": is_whole,
+    }
     await session.execute(SET_MATCHED, values)
 
 
@@ -207,6 +227,7 @@ async def list_open(
     *,
     direction: str,
     after: LineKey,
+    until_on: date = date.max,
     limit: int,
 ) -> list[tuple[Any, ...]]:
     """List open lines as read_line takes them: id, booked_on, amount, reference, line id, memo."""
@@ -216,6 +237,7 @@ async def list_open(
         "direction": direction,
         "after_on": after.booked_on,
         "after_id": after.id,
+        "until_on": until_on,
         "limit": limit,
     }
     return await run(session, LIST_OPEN, values)
@@ -382,12 +404,25 @@ async def find_due_refunds(
     return [DueRefund(*row) for row in await session.execute(FIND_DUE_REFUNDS, values)]
 
 
+async def find_new_span(
+    session: AsyncSession, org_id: UUID, account_id: UUID, *, overlap: timedelta
+) -> tuple[datetime, datetime] | None:
+    """Return when the first and last money moved that was reported since an account's last run."""
+    values = {"org_id": org_id, "account_id": account_id, "overlap": overlap}
+    first, last = (await session.execute(FIND_NEW_SPAN, values)).one()
+    return None if first is None else (first, last)
+
+
 async def find_due_accounts(
-    session: AsyncSession, *, stale_before: datetime, overlap: Any, limit: int
-) -> list[tuple[UUID, UUID]]:
-    """Find (organisation, account) with open lines and something new, or not matched for long."""
+    session: AsyncSession, *, stale_before: datetime, overlap: timedelta, limit: int
+) -> list[tuple[UUID, UUID, bool]]:
+    """Find accounts with open lines and new credits, or that were not looked through for long.
+
+    Returns:
+        (organisation, account, whether all its open lines are to be looked at)
+    """
     values = {"stale_before": stale_before, "overlap": overlap, "limit": limit}
-    return [(row[0], row[1]) for row in await session.execute(FIND_DUE_ACCOUNTS, values)]
+    return [(row[0], row[1], row[2]) for row in await session.execute(FIND_DUE_ACCOUNTS, values)]
 
 
 def _name_near(org_id: UUID, account_id: UUID, lines: Sequence[OpenLine]) -> dict[str, Any]:

@@ -105,6 +105,7 @@ def test_open_lines_are_read_from_the_index_of_what_is_open(
         direction="in",
         after_on=BEGIN.booked_on,
         after_id=BEGIN.id,
+        until_on=TODAY,
         limit=5_000,
     ):
         assert "ix_statement_lines_open" in plan
