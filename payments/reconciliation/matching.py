@@ -22,7 +22,7 @@ from payments.bills.references import NextSerials
 from payments.ledger import service as ledger
 from payments.ledger.rules import AccountCode, AccountKey
 from payments.providers import PROVIDERS
-from payments.reconciliation import queries
+from payments.reconciliation import queries, queries_candidates
 from payments.reconciliation.aging import close_answered
 from payments.reconciliation.reasons import REASONS
 from payments.reconciliation.rules import (
@@ -147,14 +147,16 @@ async def _find_credits(
     """Find the unproved credits that some rules can find for lines."""
     rows: list[tuple[Any, ...]] = []
     if keys := list_keys(lines, *BY_PROVIDER_ID.intersection(rules)):
-        rows += await queries.find_by_provider_id(
+        rows += await queries_candidates.find_by_provider_id(
             session, org_id, account_id, keys, lines, providers=list(PROVIDERS)
         )
     if keys := list_keys(lines, *BY_BANK_REFERENCE.intersection(rules)):
-        rows += await queries.find_by_bank_reference(session, org_id, account_id, keys, lines)
+        rows += await queries_candidates.find_by_bank_reference(
+            session, org_id, account_id, keys, lines
+        )
     if keys := list_keys(lines, *BY_BILL.intersection(rules)):
-        rows += await queries.find_by_bill(session, org_id, account_id, keys, lines)
-    return queries.as_credits(rows)
+        rows += await queries_candidates.find_by_bill(session, org_id, account_id, keys, lines)
+    return queries_candidates.as_credits(rows)
 
 
 async def find_refund_lines(
@@ -171,7 +173,7 @@ async def find_refund_lines(
     if not rows:
         return [], None
     since = day_bounds(rows[0][1] - RETURNED_WITHIN)[0]
-    due = await queries.find_due_refunds(
+    due = await queries_candidates.find_due_refunds(
         session, org_id, account_id, since=since, limit=REFUNDS_MAX
     )
     if not due:
@@ -195,7 +197,7 @@ async def match_refund(
     await queries.lock_account(session, org_id, account_id)
     line = (await queries.get_lines(session, org_id, [named.place.id]))[named.place.id]
     since = day_bounds(line.booked_on - RETURNED_WITHIN)[0]
-    due = await queries.find_due_refunds(
+    due = await queries_candidates.find_due_refunds(
         session, org_id, account_id, since=since, limit=REFUNDS_MAX
     )
     refund = next((one for one in due if one.id == named.refund.id), None)
