@@ -122,6 +122,7 @@ def upgrade() -> None:
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("receiving_account_id", sa.Uuid(), nullable=False),
         sa.Column("matched_at", INSTANT, nullable=True),
+        sa.Column("swept_at", INSTANT, nullable=True),
         sa.ForeignKeyConstraint(
             ["org_id", "receiving_account_id"],
             ["receiving_accounts.org_id", "receiving_accounts.id"],
@@ -139,7 +140,7 @@ def upgrade() -> None:
         )
         op.execute(f"CREATE POLICY all_rows ON {table} TO phopay_worker USING (true)")
     op.execute("GRANT UPDATE (reversed_by, reversed_at) ON proofs TO phopay_app")
-    op.execute("GRANT UPDATE (matched_at) ON account_matching TO phopay_app")
+    op.execute("GRANT UPDATE (matched_at, swept_at) ON account_matching TO phopay_app")
     op.execute("GRANT UPDATE (explanation, listed_at) ON statement_lines TO phopay_app")
     op.execute("GRANT UPDATE (listed_at) ON statement_days TO phopay_app")
 

@@ -7,7 +7,7 @@ of its own; what is explained is no longer open, so that a second run has nothin
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -22,7 +22,7 @@ from payments.bills.references import NextSerials
 from payments.ledger import service as ledger
 from payments.ledger.rules import AccountCode, AccountKey
 from payments.providers import PROVIDERS
-from payments.reconciliation import queries
+from payments.reconciliation import queries, queries_candidates
 from payments.reconciliation.aging import close_answered
 from payments.reconciliation.reasons import REASONS
 from payments.reconciliation.rules import (
@@ -64,6 +64,15 @@ class ChunkDone:
     last: LineKey
 
 
+class RefundLine(NamedTuple):
+    """A line of money out that names a refund."""
+
+    place: LineKey
+    refund: DueRefund
+    rule: ProofRule
+    key: str
+
+
 async def begin_run(
     session: AsyncSession, org_id: UUID, account_id: UUID, *, now: datetime
 ) -> None:
@@ -82,6 +91,7 @@ async def match_credits(
     *,
     codes: NextSerials,
     after: LineKey,
+    until_on: date = date.max,
     limit: int,
     now: datetime,
 ) -> ChunkDone | None:
@@ -89,10 +99,17 @@ async def match_credits(
 
     Args:
         codes: that name this organisation in references.
+        until_on: the last booking day that is looked at.
     """
     await queries.lock_account(session, org_id, account_id)
     rows = await queries.list_open(
-        session, org_id, account_id, direction="in", after=after, limit=limit
+        session,
+        org_id,
+        account_id,
+        direction="in",
+        after=after,
+        until_on=until_on,
+        limit=limit,
     )
     if not rows:
         return None
@@ -130,51 +147,78 @@ async def _find_credits(
     """Find the unproved credits that some rules can find for lines."""
     rows: list[tuple[Any, ...]] = []
     if keys := list_keys(lines, *BY_PROVIDER_ID.intersection(rules)):
-        rows += await queries.find_by_provider_id(
+        rows += await queries_candidates.find_by_provider_id(
             session, org_id, account_id, keys, lines, providers=list(PROVIDERS)
         )
     if keys := list_keys(lines, *BY_BANK_REFERENCE.intersection(rules)):
-        rows += await queries.find_by_bank_reference(session, org_id, account_id, keys, lines)
+        rows += await queries_candidates.find_by_bank_reference(
+            session, org_id, account_id, keys, lines
+        )
     if keys := list_keys(lines, *BY_BILL.intersection(rules)):
-        rows += await queries.find_by_bill(session, org_id, account_id, keys, lines)
-    return queries.as_credits(rows)
+        rows += await queries_candidates.find_by_bill(session, org_id, account_id, keys, lines)
+    return queries_candidates.as_credits(rows)
+
+
+async def find_refund_lines(
+    session: AsyncSession, org_id: UUID, account_id: UUID, *, after: LineKey, limit: int
+) -> tuple[list[RefundLine], LineKey | None]:
+    """Find which of the next open lines of money out name a refund.
+
+    Returns:
+        Those lines, and the last place that was looked at; None: no line, or no refund, is left.
+    """
+    rows = await queries.list_open(
+        session, org_id, account_id, direction="out", after=after, limit=limit
+    )
+    if not rows:
+        return [], None
+    since = day_bounds(rows[0][1] - RETURNED_WITHIN)[0]
+    due = await queries_candidates.find_due_refunds(
+        session, org_id, account_id, since=since, limit=REFUNDS_MAX
+    )
+    if not due:
+        return [], None
+    found = []
+    for id_, booked_on, amount_vnd, bank_reference, _, memo in rows:
+        named = find_refund(due, amount_vnd=amount_vnd, bank_reference=bank_reference, memo=memo)
+        if named is not None:
+            due.remove(named[0])
+            found.append(RefundLine(LineKey(booked_on, id_), *named))
+    return found, LineKey(rows[-1][1], rows[-1][0])
 
 
 async def match_refund(
-    session: AsyncSession, org_id: UUID, account_id: UUID, *, after: LineKey, now: datetime
-) -> LineKey | None:
-    """Look at the next open line of money out; return its place, or None: none are left.
+    session: AsyncSession, org_id: UUID, account_id: UUID, named: RefundLine, *, now: datetime
+) -> bool:
+    """Explain a line of money out by the refund that it names, unless one of them has changed.
 
     A refund that nobody has confirmed is confirmed by its line; one that cannot be is left alone.
     """
     await queries.lock_account(session, org_id, account_id)
-    rows = await queries.list_open(
-        session, org_id, account_id, direction="out", after=after, limit=1
-    )
-    if not rows:
-        return None
-    id_, booked_on, amount_vnd, bank_reference, _, memo = rows[0]
-    since = day_bounds(booked_on - RETURNED_WITHIN)[0]
-    due = await queries.find_due_refunds(
+    line = (await queries.get_lines(session, org_id, [named.place.id]))[named.place.id]
+    since = day_bounds(line.booked_on - RETURNED_WITHIN)[0]
+    due = await queries_candidates.find_due_refunds(
         session, org_id, account_id, since=since, limit=REFUNDS_MAX
     )
-    found = find_refund(due, amount_vnd=amount_vnd, bank_reference=bank_reference, memo=memo)
-    if found is not None:
-        refund, rule, key = found
-        if await _confirm(session, org_id, refund, bank_reference or str(id_), now=now):
-            proof = NewProof(
-                id=new_id(),
-                line_id=id_,
-                booked_on=booked_on,
-                direction="out",
-                explanation=Explanation.REFUND,
-                amount_vnd=amount_vnd,
-                rule=rule,
-                reason=Reason(REASONS[rule], {"named": key}),
-                refund_id=refund.id,
-            )
-            await prove(session, org_id, account_id, [proof], now=now)
-    return LineKey(booked_on, id_)
+    refund = next((one for one in due if one.id == named.refund.id), None)
+    if line.explanation is not None or refund is None:
+        return False
+    reference = line.bank_reference or str(line.id)
+    if not await _confirm(session, org_id, refund, reference, now=now):
+        return False
+    proof = NewProof(
+        id=new_id(),
+        line_id=line.id,
+        booked_on=line.booked_on,
+        direction=line.direction,
+        explanation=Explanation.REFUND,
+        amount_vnd=line.amount_vnd,
+        rule=named.rule,
+        reason=Reason(REASONS[named.rule], {"named": named.key}),
+        refund_id=refund.id,
+    )
+    await prove(session, org_id, account_id, [proof], now=now)
+    return True
 
 
 def find_refund(

@@ -83,3 +83,4 @@ class AccountMatching(Base):
     org_id: Mapped[UUID] = mapped_column(primary_key=True)
     receiving_account_id: Mapped[UUID] = mapped_column(primary_key=True)
     matched_at: Mapped[datetime | None]  # when the last run that came to its end began
+    swept_at: Mapped[datetime | None]  # the same, of the last that looked at all open lines

@@ -1,29 +1,19 @@
-"""SQL of proofs: open lines, credits that no line has proved, and what is written of both.
-
-Candidates are found by the keys of lines, in indexes that credits have anyway: what a run reads
-grows with what is open, not with what was ever explained.
-"""
+"""SQL of proofs: lines that are open, what explains them, and which accounts are due."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from core.clock import day_bounds
 from core.sql import InsertMany, insert_many, run
 from payments.reconciliation.rules import (
-    BOOKED_AFTER,
-    BOOKED_BEFORE,
     SCORES_BPS,
-    OpenLine,
-    UnprovedCredit,
 )
 from payments.reconciliation.types import (
-    DueRefund,
     LineFacts,
     LineKey,
     NewProof,
@@ -40,7 +30,8 @@ LOCK_MATCHING = text("""
     WHERE org_id = :org_id AND receiving_account_id = :account_id FOR UPDATE
 """)
 SET_MATCHED = text("""
-    UPDATE account_matching SET matched_at = :matched_at
+    UPDATE account_matching SET matched_at = :matched_at,
+           swept_at = CASE WHEN :is_whole THEN :matched_at ELSE swept_at END
     WHERE org_id = :org_id AND receiving_account_id = :account_id
 """)
 
@@ -50,7 +41,7 @@ LIST_OPEN = text("""
     FROM statement_lines
     WHERE org_id = :org_id AND receiving_account_id = :account_id AND open_vnd > 0
       AND open_vnd = amount_vnd AND direction = :direction AND NOT is_reversal
-      AND (booked_on, id) > (:after_on, :after_id)
+      AND (booked_on, id) > (:after_on, :after_id) AND booked_on <= :until_on
       AND NOT EXISTS (SELECT FROM proofs p WHERE p.org_id = statement_lines.org_id
                       AND p.line_id = statement_lines.id AND p.reversed_by IS NOT NULL)
     ORDER BY booked_on, id LIMIT :limit
@@ -60,49 +51,6 @@ GET_LINES = text("""
            bank_reference, memo
     FROM statement_lines WHERE org_id = :org_id AND id = ANY(CAST(:ids AS uuid[]))
 """)
-
-# What a person decided to be the same money as another credit has posted nothing that is left.
-_UNPROVED: Final = """
-    SELECT c.id, c.amount_vnd, CAST(c.occurred_at AT TIME ZONE 'Asia/Ho_Chi_Minh' AS date),
-           c.bank_reference, c.provider_transaction_id, m.named, c.occurred_at
-    FROM {source}
-    WHERE c.org_id = :org_id AND c.receiving_account_id = :account_id AND c.direction = 'in'
-      AND c.occurred_at >= :since AND c.occurred_at < :until
-      AND m.reversed_at IS NULL AND m.verdict <> 'same_money'
-      AND NOT EXISTS (SELECT FROM proofs p WHERE p.org_id = c.org_id AND p.credit_id = c.id
-                      AND p.reversed_at IS NULL)
-"""
-_KEYS: Final = "unnest(CAST(:keys AS text[])) AS k (key)"
-FIND_BY_BANK_REFERENCE = text(
-    _UNPROVED.format(
-        source=f"""{_KEYS}
-    JOIN bank_transactions c ON c.bank_reference = k.key AND c.bank_reference <> ''
-    JOIN matches m ON m.org_id = c.org_id AND m.credit_id = c.id"""
-    )
-)
-FIND_BY_BILL = text(
-    _UNPROVED.format(
-        source=f"""{_KEYS}
-    JOIN bills b ON b.org_id = :org_id AND b.reference = k.key
-    JOIN matches m ON m.org_id = b.org_id AND m.bill_id = b.id AND m.named = k.key
-    JOIN bank_transactions c ON c.org_id = m.org_id AND c.id = m.credit_id"""
-    )
-)
-FIND_BY_PROVIDER_ID = text(
-    _UNPROVED.format(
-        source=f"""{_KEYS}
-    JOIN bank_transactions c ON c.provider_transaction_id = k.key AND c.admitted_from IS NULL
-     AND c.provider = ANY(CAST(:providers AS text[]))
-    JOIN matches m ON m.org_id = c.org_id AND m.credit_id = c.id"""
-    )
-)
-FIND_BY_ID = text(
-    _UNPROVED.format(
-        source="""unnest(CAST(:ids AS uuid[])) AS k (id)
-    JOIN bank_transactions c ON c.id = k.id
-    JOIN matches m ON m.org_id = c.org_id AND m.credit_id = c.id"""
-    )
-)
 
 INSERT_PROOFS = InsertMany(
     "proofs",
@@ -158,26 +106,21 @@ FIND_SAME_MONEY = text("""
       AND c.receiving_account_id = :account_id
 """)
 
-FIND_DUE_REFUNDS = text("""
-    SELECT r.id, r.status, r.amount_vnd, r.bank_reference FROM (
-        SELECT id, status, amount_vnd, bank_reference, receiving_account_id, way, org_id
-        FROM refunds WHERE org_id = :org_id AND status IN ('instructed', 'unknown')
-        UNION ALL
-        SELECT id, status, amount_vnd, bank_reference, receiving_account_id, way, org_id
-        FROM refunds WHERE org_id = :org_id AND receiving_account_id = :account_id
-          AND status = 'returned' AND ended_at >= :since) AS r
-    WHERE r.receiving_account_id = :account_id AND r.way = 'transfer'
-      AND NOT EXISTS (SELECT FROM proofs p WHERE p.org_id = r.org_id AND p.refund_id = r.id
-                      AND p.reversed_at IS NULL)
-    ORDER BY r.id LIMIT :limit
+# When the money moved that callbacks have reported since the last run.
+FIND_NEW_SPAN = text("""
+    SELECT min(c.occurred_at), max(c.occurred_at)
+    FROM account_matching a
+    JOIN bank_transactions c ON c.org_id = a.org_id AND c.received_at >= a.matched_at - :overlap
+     AND c.receiving_account_id = a.receiving_account_id
+    WHERE a.org_id = :org_id AND a.receiving_account_id = :account_id
 """)
-
 FIND_DUE_ACCOUNTS = text("""
-    SELECT o.org_id, o.receiving_account_id
+    SELECT o.org_id, o.receiving_account_id,
+           a.swept_at IS NULL OR a.swept_at < :stale_before AS is_whole
     FROM (SELECT DISTINCT org_id, receiving_account_id FROM statement_lines WHERE open_vnd > 0) o
     LEFT JOIN account_matching a ON a.org_id = o.org_id
      AND a.receiving_account_id = o.receiving_account_id
-    WHERE a.matched_at IS NULL OR a.matched_at < :stale_before
+    WHERE a.swept_at IS NULL OR a.swept_at < :stale_before
        OR EXISTS (SELECT FROM bank_transactions c
                   WHERE c.org_id = o.org_id AND c.received_at >= a.matched_at - :overlap
                     AND c.receiving_account_id = o.receiving_account_id)
@@ -193,10 +136,20 @@ async def lock_account(session: AsyncSession, org_id: UUID, account_id: UUID) ->
 
 
 async def set_matched(
-    session: AsyncSession, org_id: UUID, account_id: UUID, *, matched_at: datetime
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    *,
+    matched_at: datetime,
+    is_whole: bool,
 ) -> None:
-    """Write when a run that came to its end began."""
-    values = {"org_id": org_id, "account_id": account_id, "matched_at": matched_at}
+    """Write when a run that came to its end began, and whether it looked at all open lines."""
+    values = {
+        "org_id": org_id,
+        "account_id": account_id,
+        "matched_at": matched_at,
+        "is_whole": is_whole,
+    }
     await session.execute(SET_MATCHED, values)
 
 
@@ -207,6 +160,7 @@ async def list_open(
     *,
     direction: str,
     after: LineKey,
+    until_on: date = date.max,
     limit: int,
 ) -> list[tuple[Any, ...]]:
     """List open lines as read_line takes them: id, booked_on, amount, reference, line id, memo."""
@@ -216,64 +170,10 @@ async def list_open(
         "direction": direction,
         "after_on": after.booked_on,
         "after_id": after.id,
+        "until_on": until_on,
         "limit": limit,
     }
     return await run(session, LIST_OPEN, values)
-
-
-async def find_by_bank_reference(
-    session: AsyncSession,
-    org_id: UUID,
-    account_id: UUID,
-    keys: Collection[str],
-    lines: Sequence[OpenLine],
-) -> list[tuple[Any, ...]]:
-    """Find unproved credits near some lines whose bank reference is one of these."""
-    values = _name_near(org_id, account_id, lines) | {"keys": list(keys)}
-    return await run(session, FIND_BY_BANK_REFERENCE, values)
-
-
-async def find_by_bill(
-    session: AsyncSession,
-    org_id: UUID,
-    account_id: UUID,
-    keys: Collection[str],
-    lines: Sequence[OpenLine],
-) -> list[tuple[Any, ...]]:
-    """Find unproved credits near some lines that named, and came for, one of these bills."""
-    values = _name_near(org_id, account_id, lines) | {"keys": list(keys)}
-    return await run(session, FIND_BY_BILL, values)
-
-
-async def find_by_provider_id(
-    session: AsyncSession,
-    org_id: UUID,
-    account_id: UUID,
-    keys: Collection[str],
-    lines: Sequence[OpenLine],
-    *,
-    providers: Collection[str],
-) -> list[tuple[Any, ...]]:
-    """Find unproved credits near some lines that a provider gave one of these ids."""
-    values = _name_near(org_id, account_id, lines)
-    values |= {"keys": list(keys), "providers": list(providers)}
-    return await run(session, FIND_BY_PROVIDER_ID, values)
-
-
-def as_credits(rows: Sequence[tuple[Any, ...]]) -> list[UnprovedCredit]:
-    """Return each credit once, by the bank's clock."""
-    once = {row[0]: row for row in rows}
-    return [
-        UnprovedCredit(
-            id=row[0],
-            amount_vnd=row[1],
-            day=row[2],
-            bank_reference=row[3],
-            provider_transaction_id=row[4],
-            named=row[5],
-        )
-        for row in sorted(once.values(), key=lambda row: (row[6], row[0]))
-    ]
 
 
 async def write_proofs(
@@ -350,55 +250,31 @@ async def reverse_proofs(
     await session.execute(OPEN_LINES, {"org_id": org_id, "ids": line_ids})
 
 
-async def find_unproved(
-    session: AsyncSession, org_id: UUID, account_id: UUID, credit_ids: Collection[UUID]
-) -> dict[UUID, int]:
-    """Return {credit: đồng} of those of an account that wait for their line."""
-    values = {
-        "org_id": org_id,
-        "account_id": account_id,
-        "ids": list(credit_ids),
-        "since": datetime(2000, 1, 1, tzinfo=UTC),  # a person may link money of any day
-        "until": datetime(3000, 1, 1, tzinfo=UTC),
-    }
-    return {row[0]: row[1] for row in await run(session, FIND_BY_ID, values)}
-
-
 async def find_same_money(session: AsyncSession, org_id: UUID, account_id: UUID) -> list[UUID]:
     """Find lines whose credit a person has decided to be another one's money since."""
     values = {"org_id": org_id, "account_id": account_id}
     return list((await session.execute(FIND_SAME_MONEY, values)).scalars())
 
 
-async def find_due_refunds(
-    session: AsyncSession, org_id: UUID, account_id: UUID, *, since: datetime, limit: int
-) -> list[DueRefund]:
-    """Find refunds by transfer of an account that no line has shown.
-
-    Args:
-        since: of those that a person said were returned: when at the earliest.
-    """
-    values = {"org_id": org_id, "account_id": account_id, "since": since, "limit": limit}
-    return [DueRefund(*row) for row in await session.execute(FIND_DUE_REFUNDS, values)]
+async def find_new_span(
+    session: AsyncSession, org_id: UUID, account_id: UUID, *, overlap: timedelta
+) -> tuple[datetime, datetime] | None:
+    """Return when the first and last money moved that was reported since an account's last run."""
+    values = {"org_id": org_id, "account_id": account_id, "overlap": overlap}
+    first, last = (await session.execute(FIND_NEW_SPAN, values)).one()
+    return None if first is None else (first, last)
 
 
 async def find_due_accounts(
-    session: AsyncSession, *, stale_before: datetime, overlap: Any, limit: int
-) -> list[tuple[UUID, UUID]]:
-    """Find (organisation, account) with open lines and something new, or not matched for long."""
+    session: AsyncSession, *, stale_before: datetime, overlap: timedelta, limit: int
+) -> list[tuple[UUID, UUID, bool]]:
+    """Find accounts with open lines and new credits, or that were not looked through for long.
+
+    Returns:
+        (organisation, account, whether all its open lines are to be looked at)
+    """
     values = {"stale_before": stale_before, "overlap": overlap, "limit": limit}
-    return [(row[0], row[1]) for row in await session.execute(FIND_DUE_ACCOUNTS, values)]
-
-
-def _name_near(org_id: UUID, account_id: UUID, lines: Sequence[OpenLine]) -> dict[str, Any]:
-    first = min(line.booked_on for line in lines) - BOOKED_AFTER
-    last = max(line.booked_on for line in lines) + BOOKED_BEFORE
-    return {
-        "org_id": org_id,
-        "account_id": account_id,
-        "since": day_bounds(first)[0],
-        "until": day_bounds(last)[1],
-    }
+    return [(row[0], row[1], row[2]) for row in await session.execute(FIND_DUE_ACCOUNTS, values)]
 
 
 def _make_line(row: Mapping[str, Any]) -> LineFacts:

@@ -15,7 +15,7 @@ from core.ids import new_id
 from core.reasons import Reason
 from core.text import check_lines
 from payments.ledger import service as ledger
-from payments.reconciliation import matching, queries
+from payments.reconciliation import matching, queries, queries_candidates
 from payments.reconciliation.errors import (
     CreditNotLinkable,
     LineAmountDiffers,
@@ -58,7 +58,9 @@ async def link_line(
         raise LineExplained(line.explanation)
     if line.direction != "in":
         raise LineDirectionDiffers(line.direction)
-    found = await queries.find_unproved(session, org_id, line.receiving_account_id, wanted)
+    found = await queries_candidates.find_unproved(
+        session, org_id, line.receiving_account_id, wanted
+    )
     for credit_id in wanted:
         if credit_id not in found:
             raise CreditNotLinkable(credit_id)

@@ -110,10 +110,13 @@ async def match(
         if done is None:
             break
         place, proofs = done.last, proofs + done.proofs
-    out: matching.LineKey | None = matching.BEGIN
-    while out is not None:
+    async with open_org_transaction(database, org_id) as session:
+        found, _ = await matching.find_refund_lines(
+            session, org_id, account_id, after=matching.BEGIN, limit=chunk
+        )
+    for named in found:
         async with open_org_transaction(database, org_id) as session:
-            out = await matching.match_refund(session, org_id, account_id, after=out, now=now)
+            await matching.match_refund(session, org_id, account_id, named, now=now)
     return proofs
 
 

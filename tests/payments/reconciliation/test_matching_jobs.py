@@ -139,11 +139,44 @@ async def test_a_run_is_queued_for_open_lines_when_credits_came_and_not_else(
     async with open_org_transaction(app_database, stall.org.id) as session:
         await session.execute(
             text("UPDATE account_matching SET matched_at = :at"), {"at": NOON + HOUR}
-        )
+        )  # and looked through just now
     await receive(app_database, stall, bank_reference=ft(1), now=NOON + HOUR)
     assert await run() == 1
     assert await count_rows(app_database, stall, "proofs") == 1
     assert await queue_matching(databases, now=read_clock() + timedelta(days=1)) == 0  # all is done
+
+
+async def test_a_run_for_new_credits_looks_at_the_lines_around_their_days_alone(
+    app_database: Database, worker_database: Database, stall: PayableStall
+) -> None:
+    old, new = await add_lines(
+        app_database,
+        stall,
+        Line(bank_reference=ft(1), booked_on=TODAY - timedelta(days=9)),
+        Line(bank_reference=ft(2)),
+    )
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await matching.begin_run(session, stall.org.id, stall.account_id, now=NOON)
+        await session.execute(
+            text("UPDATE account_matching SET matched_at = :at, swept_at = :at"), {"at": NOON}
+        )
+    await receive(app_database, stall, bank_reference=ft(1), days_before=9)
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await session.execute(
+            text("UPDATE account_matching SET matched_at = :at"), {"at": NOON + HOUR}
+        )
+    await receive(app_database, stall, bank_reference=ft(2), now=NOON + HOUR)
+
+    for is_whole, rules in ((False, [None, "bank_reference"]), (True, ["bank_reference"] * 2)):
+        async with open_org_transaction(app_database, stall.org.id) as session:
+            job_id = await queue_matching_of(
+                session, stall.org.id, stall.account_id, is_whole=is_whole
+            )
+        async with running(
+            worker_database, {MATCH: make_matcher(app_database, read_clock=read_clock)}
+        ):
+            assert (await ended(app_database, job_id, org_id=stall.org.id)).status == "done"
+        assert await read_rules(app_database, stall, [old, new]) == rules
 
 
 async def test_a_proof_goes_over_to_the_credit_that_stays_of_the_same_money(

@@ -13,7 +13,7 @@ from core.clock import day_bounds
 from core.db import open_database, open_engine
 from core.ids import new_id
 from ops.postgres.supervisor import Cluster
-from payments.reconciliation import queries, queries_views
+from payments.reconciliation import queries, queries_candidates, queries_views
 from payments.reconciliation.matching import BEGIN
 from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase, create_database
@@ -105,6 +105,7 @@ def test_open_lines_are_read_from_the_index_of_what_is_open(
         direction="in",
         after_on=BEGIN.booked_on,
         after_id=BEGIN.id,
+        until_on=TODAY,
         limit=5_000,
     ):
         assert "ix_statement_lines_open" in plan
@@ -114,10 +115,10 @@ def test_open_lines_are_read_from_the_index_of_what_is_open(
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (queries.FIND_BY_BANK_REFERENCE, "ix_bank_transactions_reference"),
-        (queries.FIND_BY_BILL, "uq_bills_org_id_reference"),
+        (queries_candidates.FIND_BY_BANK_REFERENCE, "ix_bank_transactions_reference"),
+        (queries_candidates.FIND_BY_BILL, "uq_bills_org_id_reference"),
         (  # or those of the days around, which are as few
-            queries.FIND_BY_PROVIDER_ID,
+            queries_candidates.FIND_BY_PROVIDER_ID,
             "uq_bank_transactions_provider_transaction|ix_bank_transactions_account_time",
         ),
     ],
@@ -130,7 +131,7 @@ def test_credits_are_found_by_the_keys_of_lines(
         "since": day_bounds(TODAY)[0],
         "until": day_bounds(TODAY)[1],
     }
-    if statement is queries.FIND_BY_PROVIDER_ID:
+    if statement is queries_candidates.FIND_BY_PROVIDER_ID:
         values["providers"] = ["sepay", "casso"]
     for plan in plans_of(fresh_database, lot, statement, **values):
         assert re.search(index, plan)
