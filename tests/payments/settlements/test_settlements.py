@@ -230,15 +230,17 @@ async def test_a_worker_that_dies_between_parts_is_gone_on_with(
 async def test_terms_count_for_statements_that_begin_on_their_day_or_later(
     app_database: Database, worker_database: Database, stall: PayableStall
 ) -> None:
-    await agree(app_database, stall, Terms(commission_bps=300), from_day=DAY + ONE_DAY)
-    await sell(app_database, stall, 20_000)
-    await sell(app_database, stall, 10_000, at=NOON + ONE_DAY)
-    await close_through(app_database, stall, DAY, DAY + ONE_DAY)
+    days = [DAY + n * ONE_DAY for n in range(3)]
+    await agree(app_database, stall, Terms(commission_bps=300), from_day=days[1])
+    for n, day in enumerate(days):
+        await sell(app_database, stall, 10_000, at=NOON + n * ONE_DAY)
+        await close_through(app_database, stall, day)
 
-    (first,) = await draft(app_database, worker_database, stall)
-    (second,) = await draft(app_database, worker_database, stall, last_day=DAY + ONE_DAY)
+    (first,) = await draft(app_database, worker_database, stall, last_day=days[1])
+    (second,) = await draft(app_database, worker_database, stall, last_day=days[2])
 
-    assert (first.commission_vnd, second.commission_vnd) == (0, 300)
+    assert (first.gross_vnd, first.commission_vnd) == (20_000, 0)  # it began before
+    assert (second.gross_vnd, second.commission_vnd) == (10_000, 300)
 
 
 async def test_open_breaks_of_the_payees_money_are_listed_and_not_deducted(
