@@ -34,17 +34,23 @@ pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 ROOT = Path(__file__).parents[3]
 Worker = "subprocess.Popen[bytes]"
+PROGRAM = "tests.payments.settlements.draft_worker"
 A_MILLION = 1_000_000
 
 
 @pytest.fixture
-def start_worker(fresh_database: FreshDatabase) -> Iterator[Callable[[int], Worker]]:
+def start_worker(fresh_database: FreshDatabase) -> Iterator[Callable[[int, int], Worker]]:
     """Start real workers; those that still run are killed at the end."""
     started: list[Worker] = []
 
-    def start(pause_ms: int) -> Worker:
+    def start(pause_ms: int, lease_s: int) -> Worker:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.payments.settlements.draft_worker", str(pause_ms)],
+            [
+                sys.executable,
+                "-m",
+                "tests.payments.settlements.draft_worker",
+                *map(str, (pause_ms, lease_s)),
+            ],
             env={
                 **os.environ,
                 **fresh_database.environment,
@@ -77,10 +83,10 @@ async def wait_for(
 
 
 @pytest.mark.parametrize(
-    ("count", "kills", "pause_ms"),
+    ("count", "kills", "pause_ms", "lease_s"),
     [
-        pytest.param(13_000, 1, 300, marks=pytest.mark.slow),
-        pytest.param(A_MILLION, 2, 20, marks=[pytest.mark.drill, pytest.mark.timeout(900)]),
+        pytest.param(13_000, 1, 300, 2, marks=pytest.mark.slow),
+        pytest.param(A_MILLION, 2, 20, 10, marks=[pytest.mark.drill, pytest.mark.timeout(900)]),
     ],
 )
 async def test_killed_workers_are_gone_on_with_and_no_posting_is_counted_twice(
@@ -88,10 +94,11 @@ async def test_killed_workers_are_gone_on_with_and_no_posting_is_counted_twice(
     app_database: Database,
     stall: PayableStall,
     fresh_database: FreshDatabase,
-    start_worker: Callable[[int], Worker],
+    start_worker: Callable[[int, int], Worker],
     count: int,
     kills: int,
     pause_ms: int,
+    lease_s: int,
 ) -> None:
     grow_books(cluster.dsn(dbname=fresh_database.name), stall, count)
     first_day = DAY - timedelta(days=count // 86_400 + 1)
@@ -102,7 +109,7 @@ async def test_killed_workers_are_gone_on_with_and_no_posting_is_counted_twice(
     assert run.job_id is not None
     counted = 0
     for _ in range(kills):  # each in the middle of its work
-        dying = start_worker(pause_ms)
+        dying = start_worker(pause_ms, lease_s)
         seen = await wait_for(
             app_database,
             stall,
@@ -113,7 +120,7 @@ async def test_killed_workers_are_gone_on_with_and_no_posting_is_counted_twice(
         assert not seen.is_ready
         counted = seen.postings
     for _ in range(2):  # two at once
-        start_worker(0)
+        start_worker(0, lease_s)
     job = await see_when(
         app_database,
         run.job_id,

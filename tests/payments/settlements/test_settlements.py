@@ -1,15 +1,17 @@
 """Statements of a stall's days: what they say, what comes late, and runs that meet or die."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
 
 from core.db import Database
 from core.ids import new_id
+from core.jobs.service import queue_job
 from core.tenancy import open_org_transaction
 from payments.bills.cash import take_rest_in_cash
-from payments.settlements import jobs
+from payments.settlements import jobs, runs
 from payments.settlements.errors import (
     SettlementDayBeforeBooks,
     SettlementDayOpen,
@@ -181,12 +183,12 @@ async def test_two_runs_at_once_settle_each_posting_once(
         return await real(*args, **facts)
 
     monkeypatch.setattr(jobs.queries, "insert_settlement", insert_together)
-    runs = [await order(app_database, stall) for _ in range(2)]
+    ordered = [await order(app_database, stall) for _ in range(2)]
     async with (
         drafting(app_database, worker_database, name="one"),
         drafting(app_database, worker_database, name="two"),
     ):
-        for run in runs:
+        for run in ordered:
             assert run.job_id is not None
             job = await ended(app_database, run.job_id, org_id=stall.org.id)
             assert job.status == "done", job
@@ -256,3 +258,37 @@ async def test_open_breaks_of_the_payees_money_are_listed_and_not_deducted(
     assert (found.carried_count, found.carried_vnd) == (1, 5_000)
     assert [one["kind"] for one in found.carried] == ["refund_due"]
     assert found.net_vnd == found.gross_vnd == 20_000
+
+
+async def test_a_run_whose_job_failed_for_good_goes_on_when_it_is_ordered_again(
+    app_database: Database,
+    worker_database: Database,
+    stall: PayableStall,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "PART_LEGS", 3)
+    monkeypatch.setattr(runs, "queue_job", partial(queue_job, attempts_max=1))
+    await sell(app_database, stall, 1_000, count=7)
+    await close_through(app_database, stall, DAY)
+    real, parts = jobs.queries.set_reached, [0]
+
+    async def die_once(*args: Any, **facts: Any) -> None:
+        await real(*args, **facts)
+        parts[0] += 1
+        if parts[0] == 2:
+            msg = "the database is away"
+            raise ConnectionError(msg)
+
+    monkeypatch.setattr(jobs.queries, "set_reached", die_once)
+    async with drafting(app_database, worker_database):
+        run = await order(app_database, stall)
+        assert run.job_id is not None
+        assert (await ended(app_database, run.job_id, org_id=stall.org.id)).status == "failed"
+        again = await order(app_database, stall, id_=run.id)
+        assert again.job_id not in (None, run.job_id)
+        assert again.job_id is not None
+        assert (await ended(app_database, again.job_id, org_id=stall.org.id)).status == "done"
+
+    (found,) = await statements_of(app_database, stall)
+    assert (found.gross_vnd, found.postings, found.is_ready) == (7_000, 7, True)
+    assert (await order(app_database, stall, id_=run.id)).job_id == again.job_id  # it has ended
