@@ -50,9 +50,13 @@ class SettlementRow:
 class RunRow:
     """A run that is under way, or the last one."""
 
+    id: UUID
+    first_day: str
+    last_day: str
     period: str
     words: str
     is_over: bool
+    is_stalled: bool  # its job failed for good: pressed again, it goes on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +117,18 @@ def list_steps(manager: ManagerContext, one: SettlementFacts) -> list[Step]:
     ]
 
 
-def present_run(manager: ManagerContext, run: RunFacts) -> RunRow:
+def present_run(manager: ManagerContext, run: RunFacts, *, is_stalled: bool) -> RunRow:
     """Say how far a run has come."""
     is_over = run.finished_at is not None
-    key = "run_over" if is_over else "run_under_way"
+    key = "run_over" if is_over else "run_stalled" if is_stalled else "run_under_way"
     return RunRow(
+        id=run.id,
+        first_day=run.first_day.isoformat(),
+        last_day=run.last_day.isoformat(),
         period=present_period(manager, run.first_day, run.last_day),
         words=say(manager, key, drafted=run.drafted, payees=run.payees_done),
         is_over=is_over,
+        is_stalled=is_stalled and run.payee_id is None,
     )
 
 

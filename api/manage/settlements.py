@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -44,7 +44,7 @@ from identity.people.rules import Permission
 from identity.people.service import confirm_alone
 from payments.settlements import queries, queries_runs, steps, views
 from payments.settlements.rules import BULK_MAX, SettlementStatus, Step
-from payments.settlements.runs import start_run
+from payments.settlements.runs import is_stalled, start_run
 from payments.settlements.types import Filters, SettlementFacts
 
 router = APIRouter(prefix="/manage/settlements", include_in_schema=False)
@@ -290,6 +290,7 @@ async def _render_list(
             limit=PAGE_ROWS + 1,
         )
         runs = await queries_runs.list_runs(tx, manager.org_id, limit=1) if can_draft else []
+        stalled = [await is_stalled(tx, manager.org_id, one) for one in runs]
     cursor = next_cursor(found, PAGE_ROWS)
     rows = tuple(present_row(manager, one) for one in found[:PAGE_ROWS])
     first, last = last_month(hanoi_day(manager.now))
@@ -301,7 +302,7 @@ async def _render_list(
         ),
         filters={**filters, "status": status},
         older=manager.path("/settlements", **filters, before=cursor) if cursor else "",
-        run=present_run(manager, runs[0]) if runs else None,
+        run=present_run(manager, runs[0], is_stalled=stalled[0]) if runs else None,
         run_id=new_id(),
         form=form or {"first_day": first.isoformat(), "last_day": last.isoformat()},
         can_draft=can_draft,
@@ -330,7 +331,7 @@ async def _render_one(
         carried=tuple(
             CarriedRow(
                 name=manager.word("break.kind", one["kind"]),
-                since=one["opened_at"][:10],
+                since=f"{hanoi_day(datetime.fromisoformat(one['opened_at'])):%d/%m/%Y}",
                 amount_vnd=one["amount_vnd"],
             )
             for one in found.carried

@@ -7,7 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor, record_change
 from core.errors import InvalidRequest, Violation
+from core.jobs.errors import JobNotFound
 from core.jobs.service import queue_job
+from core.jobs.views import get_job
 from payments.payees.queries import get_payee
 from payments.settlements import queries_runs as queries
 from payments.settlements.errors import (
@@ -30,7 +32,8 @@ async def start_run(
     actor: Actor,
     now: datetime,
 ) -> tuple[RunFacts, bool]:
-    """Order the statements of a period; True: this call did. The same id again changes nothing.
+    """Order the statements of a period; True: this call did. The same id again changes
+    nothing, or goes on where its job failed for good.
 
     A payee's statement begins on the day after its last one, and on `first_day` where it has none:
     nothing lies between two statements.
@@ -69,9 +72,11 @@ async def start_run(
     run = await queries.get_run(session, org_id, run_id)
     if (run.first_day, run.last_day, run.payee_id) != (first_day, last_day, payee_id):
         raise SettlementRunIdTaken(run_id)
-    if is_new:
+    if is_new or await is_stalled(session, org_id, run):
         job_id = await queue_job(session, org_id, DRAFT, {"run_id": str(run_id)})
         await queries.set_job(session, org_id, run_id, job_id)
+        run = await queries.get_run(session, org_id, run_id)
+    if is_new:
         record_change(
             session,
             org_id=org_id,
@@ -86,5 +91,14 @@ async def start_run(
             },
             now=now,
         )
-        run = await queries.get_run(session, org_id, run_id)
     return run, is_new
+
+
+async def is_stalled(session: AsyncSession, org_id: UUID, run: RunFacts) -> bool:
+    """Whether the job of a run has ended for good before its end: who orders it again goes on."""
+    if run.finished_at is not None or run.job_id is None:
+        return False
+    try:
+        return (await get_job(session, org_id, run.job_id)).finished_at is not None
+    except JobNotFound:  # its row was purged
+        return True

@@ -252,8 +252,7 @@ def _record(
         action=ACTIONS[step],
         object_kind=SUBJECT,
         object_id=before.id,
-        before={"status": before.status.value},
-        after={"status": STEPS[step][1].value, **(facts or {})},
+        after=None if facts is None else dict(facts),
         reason=reason,
         now=now,
     )

@@ -11,19 +11,29 @@ from core.clock import hanoi_day
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
+from payments.ledger import service as ledger
 from payments.ledger.closing import close_day
+from payments.ledger.rules import NewPosting, cash_in_drawer, takings
 from payments.settlements import queries, runs, steps
 from payments.settlements.jobs import make_drafter
-from payments.settlements.rules import DRAFT, Terms
+from payments.settlements.rules import DRAFT, Share, Terms
 from payments.settlements.terms import set_terms
 from payments.settlements.types import Filters, LineFacts, RunFacts, SettlementFacts
 from tests.core.jobs.steps import ended, running
+from tests.payments.invariants import find_violations
 from tests.world.constants import APPROVER, MANAGER, NOON
+from tests.world.databases import FreshDatabase
 from tests.world.refunds import FINANCE
 from tests.world.stalls import PayableStall
 
 DAY = hanoi_day(NOON)
 ONE_DAY = timedelta(days=1)
+MARKET_TERMS = Terms(
+    commission_bps=250,
+    fixed_charge_vnd=11_000,
+    charge_bps={"vietqr": 11, "toll": 200},
+    shares=(Share(name="Ban quản lý chợ", bps=1_500), Share(name="Phường", bps=333)),
+)
 REVIEWER = Actor(kind="staff", id=UUID(int=5), name="reviewer")
 
 
@@ -143,3 +153,29 @@ async def take(
     who = actor or (APPROVER if step == "approve" else FINANCE)
     async with open_org_transaction(database, stall.org.id) as session:
         return await act(session, stall.org.id, settlement.id, actor=who, now=NOON, **said)
+
+
+async def sell(
+    database: Database, stall: PayableStall, amount_vnd: int, *, at: Any = NOON, count: int = 1
+) -> None:
+    """Post cash sales, written at an instant."""
+    postings = [
+        NewPosting(
+            debit=cash_in_drawer(stall.payee_id),
+            credit=takings(stall.payee_id),
+            amount_vnd=amount_vnd,
+            cause_kind="shift_close",
+            cause_id=new_id(),
+            step=0,
+            effective_at=at,
+        )
+        for _ in range(count)
+    ]
+    async with open_org_transaction(database, stall.org.id) as session:
+        await ledger.post(session, stall.org.id, postings, now=at)
+
+
+def find_settlement_faults(fresh_database: FreshDatabase) -> list[str]:
+    """What does not hold of statements; `sell` posts without a shift, which is another check's."""
+    found = find_violations(fresh_database.owner_url)
+    return [one for one in found if one.startswith("settlements_")]

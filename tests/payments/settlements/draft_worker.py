@@ -1,6 +1,6 @@
 """A worker of its own process that drafts statements, with short leases and a pause in each part.
 
-Run as `python -m tests.payments.settlements.draft_worker MILLISECONDS`.
+Run as `python -m tests.payments.settlements.draft_worker MILLISECONDS LEASE_SECONDS`.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from registry import REGISTRY
 from worker import app
 
 
-def main(pause_ms: int) -> None:
+def main(pause_ms: int, lease_s: int) -> None:
     """Run the worker until it is killed."""
     real = jobs.queries.set_reached
 
@@ -26,10 +26,10 @@ def main(pause_ms: int) -> None:
 
     jobs.queries.set_reached = set_reached
     whole = runner.RunnerLimits
-    short = {"lease_for": timedelta(seconds=2), "poll_every": timedelta(seconds=0.1)}
+    short = {"lease_for": timedelta(seconds=lease_s), "poll_every": timedelta(seconds=0.1)}
     runner.RunnerLimits = lambda: whole(**short)  # type: ignore[assignment,misc]
     app.main(registry=replace(REGISTRY, job_handlers={DRAFT: jobs.make_drafter}))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

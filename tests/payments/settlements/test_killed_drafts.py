@@ -17,27 +17,40 @@ from ops.postgres.supervisor import Cluster
 from payments.settlements.rules import LINES
 from payments.settlements.types import SettlementFacts
 from tests.core.jobs.steps import see_when
-from tests.payments.settlements.test_settlements import find_settlement_faults
 from tests.world.databases import FreshDatabase
 from tests.world.grown_books import grow_books
-from tests.world.settlements import DAY, ONE_DAY, close_through, lines_of, order, statements_of
+from tests.world.settlements import (
+    DAY,
+    ONE_DAY,
+    close_through,
+    find_settlement_faults,
+    lines_of,
+    order,
+    statements_of,
+)
 from tests.world.stalls import PayableStall
 
 pytestmark = [pytest.mark.anyio, pytest.mark.faults]
 
 ROOT = Path(__file__).parents[3]
 Worker = "subprocess.Popen[bytes]"
+PROGRAM = "tests.payments.settlements.draft_worker"
 A_MILLION = 1_000_000
 
 
 @pytest.fixture
-def start_worker(fresh_database: FreshDatabase) -> Iterator[Callable[[int], Worker]]:
+def start_worker(fresh_database: FreshDatabase) -> Iterator[Callable[[int, int], Worker]]:
     """Start real workers; those that still run are killed at the end."""
     started: list[Worker] = []
 
-    def start(pause_ms: int) -> Worker:
+    def start(pause_ms: int, lease_s: int) -> Worker:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.payments.settlements.draft_worker", str(pause_ms)],
+            [
+                sys.executable,
+                "-m",
+                "tests.payments.settlements.draft_worker",
+                *map(str, (pause_ms, lease_s)),
+            ],
             env={
                 **os.environ,
                 **fresh_database.environment,
@@ -70,10 +83,10 @@ async def wait_for(
 
 
 @pytest.mark.parametrize(
-    ("count", "pause_ms"),
+    ("count", "kills", "pause_ms", "lease_s"),
     [
-        pytest.param(23_000, 400, marks=pytest.mark.slow),
-        pytest.param(A_MILLION, 20, marks=[pytest.mark.drill, pytest.mark.timeout(900)]),
+        pytest.param(13_000, 1, 300, 2, marks=pytest.mark.slow),
+        pytest.param(A_MILLION, 2, 20, 10, marks=[pytest.mark.drill, pytest.mark.timeout(900)]),
     ],
 )
 async def test_killed_workers_are_gone_on_with_and_no_posting_is_counted_twice(
@@ -81,9 +94,11 @@ async def test_killed_workers_are_gone_on_with_and_no_posting_is_counted_twice(
     app_database: Database,
     stall: PayableStall,
     fresh_database: FreshDatabase,
-    start_worker: Callable[[int], Worker],
+    start_worker: Callable[[int, int], Worker],
     count: int,
+    kills: int,
     pause_ms: int,
+    lease_s: int,
 ) -> None:
     grow_books(cluster.dsn(dbname=fresh_database.name), stall, count)
     first_day = DAY - timedelta(days=count // 86_400 + 1)
@@ -93,8 +108,8 @@ async def test_killed_workers_are_gone_on_with_and_no_posting_is_counted_twice(
     run = await order(app_database, stall, first_day=first_day)
     assert run.job_id is not None
     counted = 0
-    for _ in range(2):  # each of two in the middle of its work
-        dying = start_worker(pause_ms)
+    for _ in range(kills):  # each in the middle of its work
+        dying = start_worker(pause_ms, lease_s)
         seen = await wait_for(
             app_database,
             stall,
@@ -105,7 +120,7 @@ async def test_killed_workers_are_gone_on_with_and_no_posting_is_counted_twice(
         assert not seen.is_ready
         counted = seen.postings
     for _ in range(2):  # two at once
-        start_worker(0)
+        start_worker(0, lease_s)
     job = await see_when(
         app_database,
         run.job_id,
@@ -115,9 +130,9 @@ async def test_killed_workers_are_gone_on_with_and_no_posting_is_counted_twice(
     )
     took_s = time.monotonic() - began
 
-    assert (job.status, job.attempts) == ("done", 3), job
+    assert (job.status, job.attempts > kills) == ("done", True), job  # more: a lease ran out
     (found,) = await statements_of(app_database, stall)
-    print(f"{count:,} postings drafted in {took_s:.1f} s, two kills and their leases included")
+    print(f"{count:,} postings drafted in {took_s:.1f} s, kills and their leases included")
     assert found.postings == count
     assert found.gross_vnd == sum(1_000 + n % 9_000 for n in range(1, count + 1))
     lines = await lines_of(app_database, stall, found)
