@@ -15,7 +15,9 @@ from typing import Any, Final
 import httpx
 import psycopg
 import uvicorn
+from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.datastructures import State
 
 from api.app import create_app
 from api.services import Services
@@ -47,6 +49,9 @@ SANDBOX_PACE: Final = 0.000_1  # 33 minutes of a provider's attempts are a fifth
 CHECKED_APART: Final = "check_invariants"  # as often as the simulation wants, and all of it
 # A password's hash is slow on purpose; people sign in every simulated morning.
 PASSWORD_MEMORY_KIB: Final = 64
+# Made once a process: FastAPI looks at every route anew in each, which takes seconds. Nothing of a
+# run stays in one, since its lifespan makes what it holds; runs differ in what only that reads.
+_idle_hubs: Final[list[FastAPI]] = []
 
 
 class NotQuiet(Exception):
@@ -130,7 +135,9 @@ async def a_stage(settings: Settings, *, seed: int, now: datetime) -> AsyncItera
         sandbox_url = await stack.enter_async_context(_served(sandbox_app))
         ours = {"sandbox_origins": (sandbox_url,), "password_memory_kib": PASSWORD_MEMORY_KIB}
         settings = settings.model_copy(update=ours)
-        hub = create_app(settings)
+        hub = _idle_hubs.pop() if _idle_hubs else create_app(settings)
+        hub.state = State({"settings": settings})
+        stack.callback(_idle_hubs.append, hub)
         hub_url = await stack.enter_async_context(_served(hub))
         services: Services = hub.state.services
         services.limits.checks.clock = lambda: clock.now.timestamp()

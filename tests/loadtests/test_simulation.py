@@ -39,6 +39,7 @@ def play(fresh: FreshDatabase, plan: Plan, *, planted: str = "", at_step: int = 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_small_seed_agrees_to_the_end_and_decides_the_same_again(cluster: Cluster) -> None:
     results = []
     for plan in (SMALL, replace(SMALL, until=PLAYED_AGAIN)):
@@ -54,6 +55,7 @@ def test_a_small_seed_agrees_to_the_end_and_decides_the_same_again(cluster: Clus
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("planted", "told"),
     [(MONEY_CHANGED, "takings of"), (BREAK_MADE_UP, "is not in the model")],
