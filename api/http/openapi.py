@@ -57,6 +57,7 @@ TAGS: Final = [
     {"name": "refunds", "description": "Money that goes back to payers, and who decides it."},
     {"name": "complaints", "description": "What citizens complain of, and the answers."},
     {"name": "apds", "description": "Parking in the words of APDS 4.0, and open data."},
+    {"name": "search", "description": "One box over money, statements and parking."},
     {"name": "statements", "description": "Files of banks: kept, read, and accepted by day."},
     {"name": "days", "description": "Days of the books: closed by account, and never again."},
     {"name": "settlements", "description": "What a payee took in a period, and whose it is."},

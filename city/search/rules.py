@@ -1,4 +1,4 @@
-"""What one box may be asked for: a reference, an amount, a plate, words; and limits. Pure."""
+"""Readings of what somebody types into the one box: reference, amount, plate, words. Pure."""
 
 import re
 import unicodedata

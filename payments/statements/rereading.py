@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor
+from core.errors import InvalidRequest, Violation
 from core.jobs.service import queue_job
 from payments.statements import queries
 from payments.statements.errors import (
@@ -46,6 +47,7 @@ async def read_again(
         is_saved: whether the account's files with these headings are read so from now on.
 
     Raises:
+        InvalidRequest: a mapping is to be saved, and there is none, or no account.
         StatementNotFound, ReceivingAccountNotFound
         StatementError: the mapping gives no lines.
         StatementNotDiscardable: it was accepted.
@@ -54,6 +56,10 @@ async def read_again(
         StatementHeadingsMissing, StatementMappingsFull: the mapping cannot be saved.
     """
     check_mapping(mapping)
+    if is_saved and (mapping is None or receiving_account_id is None):
+        detail = "A mapping is saved for an account: name both."
+        violation = Violation(field="is_saved", code="account_and_mapping_needed", detail=detail)
+        raise InvalidRequest(detail, violations=[violation])
     old = await queries.lock_statement(session, org_id, statement_id)
     written = write_mapping(mapping)
     made = await queries.find_statement(session, org_id, new_statement_id)
@@ -68,7 +74,7 @@ async def read_again(
             raise ReceivingAccountNotFound(receiving_account_id)
     if old.status in {StatementStatus.ACCEPTED, StatementStatus.VISIBLE}:
         raise StatementNotDiscardable
-    if is_saved and mapping is not None and receiving_account_id is not None:
+    if is_saved and mapping and receiving_account_id:
         headings = await _find_headings(session, org_id, statement_id, mapping)
         await save_mapping(
             session, org_id, receiving_account_id, headings, mapping, actor=actor, now=now

@@ -150,6 +150,8 @@ async def test_a_mapping_is_kept_only_where_headings_can_find_it_again(
     path = f"/v1/statements/{unread['id']}/read-again"
 
     refused = await clerk.post(path, json=body)
+    whose = await clerk.post(path, json=body | {"receiving_account_id": None})
+    assert (whose.status_code, whose.json()["code"]) == (422, "invalid_request")
     unknown = await clerk.put(
         "/v1/statement-mappings",
         json={"receiving_account_id": str(new_id()), "headings": ["A"], "columns": BY_HAND},
