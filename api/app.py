@@ -104,6 +104,7 @@ from api.v1.events import routes as events_routes
 from api.v1.examples import EXAMPLES
 from api.v1.health import routes as health_routes
 from api.v1.jobs import routes as jobs_routes
+from api.v1.lots import compared as compared_routes
 from api.v1.lots import entry_routes
 from api.v1.lots import lanes as lanes_routes
 from api.v1.lots import recounts as recounts_routes
@@ -188,6 +189,7 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     toll_routes.router,
     shifts_routes.router,
     recounts_routes.router,
+    compared_routes.router,
     ticket_books_routes.router,
     entry_routes.bodies,
     lots_routes.router,

@@ -41,7 +41,7 @@ def upgrade() -> None:
         sa.Column("row_count", sa.Integer(), nullable=True),
         sa.Column("exported_vnd", sa.BigInteger(), nullable=True),
         sa.Column("takings_vnd", sa.BigInteger(), nullable=True),
-        sa.Column("content_bytes", sa.Integer(), nullable=True),
+        sa.Column("content_bytes", sa.BigInteger(), nullable=True),
         sa.Column("content_sha256", sa.LargeBinary(), nullable=True),
         sa.CheckConstraint("format IN ('csv', 'xlsx')", name=op.f("ck_tax_exports_format_known")),
         sa.CheckConstraint("extract(day FROM month) = 1", name=op.f("ck_tax_exports_month_begins")),

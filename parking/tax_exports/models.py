@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, LargeBinary
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, LargeBinary
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -41,7 +41,7 @@ class TaxExport(OrgRow):
     row_count: Mapped[int | None]
     exported_vnd: Mapped[Vnd | None]  # what its rows add up to
     takings_vnd: Mapped[Vnd | None]  # of the payees who took it, all of the month
-    content_bytes: Mapped[int | None]
+    content_bytes: Mapped[int | None] = mapped_column(BigInteger)
     content_sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
 
     @property

@@ -1,5 +1,6 @@
 """The payer's form for the account of a refund: who sees it, what it takes, and its bounds."""
 
+import asyncio
 import re
 from typing import Any
 
@@ -175,3 +176,20 @@ async def test_other_sites_and_who_tries_too_often_are_refused(
     ]
 
     assert wrong == [422] * 10 + [429]
+
+
+async def test_of_payers_who_send_different_accounts_at_once_one_is_taken(
+    market: Market, stranger: httpx.AsyncClient
+) -> None:
+    bill, refund = await a_bill_given_back(market)
+    numbers = [f"000000000{n}" for n in range(5)]
+
+    answers = await asyncio.gather(
+        *(send(market, stranger, bill, refund, account_number=number) for number in numbers)
+    )
+
+    assert sorted(one.status_code for one in answers) == [303] + [422] * 4
+    (taken,) = [
+        number for number, one in zip(numbers, answers, strict=True) if one.status_code == 303
+    ]
+    assert (await read(market.database, refund)).destination_account == taken

@@ -3,6 +3,7 @@
 import pytest
 
 from core.ids import new_id
+from parking.overview.compared import Difference
 from tests.world.gates import Gate, set_up_gate
 from tests.world.hubs import Hub
 
@@ -55,3 +56,17 @@ async def test_a_day_that_no_lot_had_is_refused(gate: Gate, day: str, status: in
     answer = await gate.manager.get(f"/v1/lots/{gate.lot.id}/leakage", params={"day": day})
 
     assert answer.status_code == status, answer.text
+
+
+async def test_a_day_is_compared_stay_by_stay_for_who_inspects(gate: Gate) -> None:
+    path = f"/v1/lots/{gate.lot.id}/compared"
+    assert (await gate.attendant.get(path)).status_code == 403
+    await gate.enter()  # it has not left
+
+    answer = await gate.manager.get(path, params={"odd_only": True})
+
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["stays"], found["rows"], found["next_cursor"]) == (0, [], None)
+    assert found["differences"] == dict.fromkeys(Difference, 0)
+    assert (await gate.manager.get(f"/v1/lots/{new_id()}/compared")).status_code == 404

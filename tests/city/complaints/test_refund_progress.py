@@ -1,4 +1,4 @@
-"""What a complainant gets back: how far it has come, and by when it was promised."""
+"""Refunds of upheld complaints: how far each has come, and by when it was promised."""
 
 from datetime import date, timedelta
 from uuid import UUID
