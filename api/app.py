@@ -77,6 +77,8 @@ from api.v1.apds import routes as apds_routes
 from api.v1.api_keys import routes as api_keys_routes
 from api.v1.bills import create as create_bills
 from api.v1.bills import routes as bills_routes
+from api.v1.breaks import decisions as break_decisions
+from api.v1.breaks import evidence as break_evidence
 from api.v1.breaks import routes as breaks_routes
 from api.v1.callback_endpoints import routes as callback_endpoints_routes
 from api.v1.callbacks import routes as callbacks_routes
@@ -146,6 +148,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts_routes.router,
     credits_routes.router,
     breaks_routes.router,
+    break_evidence.router,
+    break_decisions.router,
     complaints_routes.router,
     refunds_routes.router,
     refund_files_routes.router,
