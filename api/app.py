@@ -31,6 +31,7 @@ from api.http.strict import strictly
 from api.http.surfaces import STATIC
 from api.manage import accounts as manage_accounts
 from api.manage import api_keys as manage_keys
+from api.manage import break_actions as manage_break_actions
 from api.manage import breaks as manage_breaks
 from api.manage import callback_endpoint as manage_endpoint
 from api.manage import callback_endpoint_new as manage_endpoint_new
@@ -221,6 +222,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_devices.router,
     manage_keys.router,
     manage_breaks.router,
+    manage_break_actions.router,
     manage_complaints.router,
     manage_refund_request.router,
     manage_refunds.router,

@@ -41,7 +41,7 @@ JOBS: Final = Gauge(
 BREAKS: Final = Gauge(
     "phopay_breaks",
     "Breaks that are open, and those of them that are past their deadline, counted to 100000",
-    ["state"],
+    ["what"],
     registry=METRICS,
 )
 PARTITIONS_AHEAD: Final = Gauge(

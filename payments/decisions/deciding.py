@@ -226,7 +226,7 @@ def _record(
         before={"status": DecisionStatus.PROPOSED.value},
         after={
             "decision_id": str(decision.id),
-            "decision": decision.action,
+            "action": decision.action,
             "status": decision.status,
             "amount_vnd": decision.amount_vnd,
         }

@@ -267,7 +267,7 @@ async def _store(
         object_id=decision.break_id,
         after={
             "decision_id": str(decision.id),
-            "decision": decision.action,
+            "action": decision.action,
             "amount_vnd": decision.amount_vnd,
             "debit": decision.debit_code,
             "credit": decision.credit_code,

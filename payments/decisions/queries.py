@@ -17,6 +17,13 @@ REOPEN_BREAK = text("""
            outcome = NULL, held_at = NULL
     WHERE org_id = :org_id AND id = :id AND closed_at IS NOT NULL
 """)
+# By the index of what waits.
+COUNT_WAITING = text("""
+    SELECT count(*) FILTER (WHERE status = 'proposed'),
+           count(*) FILTER (WHERE is_decided_alone AND reviewed_at IS NULL)
+    FROM break_decisions
+    WHERE org_id = :org_id AND (status = 'proposed' OR (is_decided_alone AND reviewed_at IS NULL))
+""")
 HOLD_BREAK = text("""
     UPDATE breaks SET held_at = CAST(:held_at AS timestamptz)
     WHERE org_id = :org_id AND id = :id AND closed_at IS NULL
@@ -97,6 +104,12 @@ async def list_waiting(
     if before_id is not None:
         query = query.where(BreakDecision.id < before_id)
     return (await session.scalars(query.order_by(BreakDecision.id.desc()).limit(limit))).all()
+
+
+async def count_waiting(session: AsyncSession, org_id: UUID) -> tuple[int, int]:
+    """Count decisions (that wait for a second person, that one made alone and nobody looked at)."""
+    row = (await session.execute(COUNT_WAITING, {"org_id": org_id})).one()
+    return row[0], row[1]
 
 
 async def hold_break(

@@ -8,7 +8,9 @@ from sqlalchemy import TextClause, text
 COLUMNS: Final = """
     k.id, k.kind, k.subject_id, k.credit_id, k.bill_id, k.owner_id, k.amount_vnd, k.reason,
     k.reason_facts, k.opened_at, k.deadline_at, k.held_at, k.closed_at, k.closed_by, k.resolution,
-    k.outcome
+    k.outcome, EXISTS (
+        SELECT FROM break_decisions d WHERE d.org_id = k.org_id AND d.break_id = k.id
+          AND d.status = 'proposed') AS awaits_approval
 """
 # Each filter that is given, and only those: otherwise no plan that serves any values can use the
 # index of what is open.
@@ -26,6 +28,12 @@ FILTERS: Final = {
     "aged": "(k.kind = ANY(CAST(:kinds AS text[])) OR (k.kind = ANY(CAST(:aged AS text[]))"
     " AND k.deadline_at < coalesce(k.closed_at, :now)))",
     "young": "NOT coalesce(k.deadline_at < coalesce(k.closed_at, :now), false)",
+    "approval": """EXISTS (
+        SELECT FROM break_decisions d WHERE d.org_id = k.org_id AND d.break_id = k.id
+          AND d.status = 'proposed')""",
+    "review": """EXISTS (
+        SELECT FROM break_decisions d WHERE d.org_id = k.org_id AND d.break_id = k.id
+          AND d.is_decided_alone AND d.reviewed_at IS NULL)""",
     "account_id": """(
         EXISTS (SELECT FROM bank_transactions c WHERE c.org_id = k.org_id AND c.id = k.credit_id
                   AND c.receiving_account_id = :account_id)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -44,6 +44,7 @@ class BreakRow(NamedTuple):
     closed_by: UUID | None
     resolution: str | None
     outcome: str | None
+    awaits_approval: bool  # of a decision about its money
 
     def is_overdue(self, *, now: datetime) -> bool:
         """Whether it is, or was when it closed, past its deadline."""
@@ -78,6 +79,7 @@ class BreakFilter:
     opened_from: date | None = None  # in Hà Nội, with opened_to: both or none
     opened_to: date | None = None
     find: str = ""
+    awaits: Literal["approval", "review"] | None = None  # of a decision about its money
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,6 +146,8 @@ async def list_worklist(
         values["before_id"] = before_id
     if wanted.is_open is not None:
         given.add("is_open" if wanted.is_open else "is_closed")
+    if wanted.awaits is not None:
+        given.add(wanted.awaits)
     if wanted.is_unowned:
         given.add("is_unowned")
     if wanted.is_overdue:

@@ -28,10 +28,11 @@ REASON = "Khách không trả nữa"
 
 
 async def find_break(database: Database, stall: PayableStall, kind: str) -> UUID:
-    """Return the one open break of a kind."""
+    """Return the newest open break of a kind."""
     async with open_org_transaction(database, stall.org.id) as session:
         query = text(
             "SELECT id FROM breaks WHERE org_id = :org_id AND kind = :kind AND closed_at IS NULL"
+            " ORDER BY id DESC LIMIT 1"
         )
         values = {"org_id": stall.org.id, "kind": kind}
         return UUID(str((await session.execute(query, values)).scalar_one()))
