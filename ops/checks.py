@@ -21,7 +21,7 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrom
 MAC_CHROME = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 # Letters of Vietnamese and a browser; without recommended packages, which are a whole desktop.
 APT_PACKAGES = ["chromium", "fonts-noto-core"]
-SLOWEST_SHOWN = "10"  # at the end of the quick tests
+SLOWEST_SHOWN = "10"  # at the end of the quick tests and of the drills
 POSTGRES = Path("/usr/lib/postgresql")  # where Debian puts other versions
 
 
@@ -69,8 +69,8 @@ def run_tests(
         quick=quick, drills=drills, needs_database=bool(major), has_browser=bool(chromium)
     )
     # Whoever adds a test that takes long shall see it, and make it cheaper or mark it `slow`.
-    slowest = ["--durations", SLOWEST_SHOWN, "--durations-min", "0.5"] if quick else []
-    arguments = ["-m", marks, *slowest, *arguments]
+    slowest = ["--durations", SLOWEST_SHOWN, "--durations-min", "0.5"]
+    arguments = ["-m", marks, *(slowest if quick or drills else []), *arguments]
     say(
         f"pytest {' '.join(arguments)}".rstrip()
         + f" | PostgreSQL: {f'Debian {major}' if major else 'embedded'}"

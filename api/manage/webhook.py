@@ -38,7 +38,7 @@ from core.errors import HubError, InvalidRequest
 from core.shared_clock import new_event_id
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
-from payments.webhooks import queries, service
+from payments.webhooks import queries, replays, service
 from payments.webhooks.addresses import list_origins
 from payments.webhooks.errors import ReplayTooLarge
 from payments.webhooks.models import WebhookAttempt
@@ -206,7 +206,7 @@ async def send_test(manager: TheManager, endpoint_id: UUID, form_id: FormId = No
         async with open_org_transaction(manager.database, manager.org_id) as tx:
             first = await take_form(tx, manager, route, form_id, endpoint_id, makes=event_id)
             if first is None:
-                await service.send_test(
+                await replays.send_test(
                     tx,
                     manager.org_id,
                     endpoint_id,
@@ -239,7 +239,7 @@ async def replay_range(
         async with open_org_transaction(manager.database, manager.org_id) as tx:
             facts = (endpoint_id, *times, all_)
             if await take_form(tx, manager, route, form_id, *facts, makes=endpoint_id) is None:
-                await service.replay_range(
+                await replays.replay_range(
                     tx,
                     manager.org_id,
                     endpoint_id,
@@ -283,7 +283,7 @@ async def replay_one(manager: TheManager, endpoint_id: UUID, event_id: UUID) -> 
     """Send one delivery again."""
     try:
         async with open_org_transaction(manager.database, manager.org_id) as tx:
-            await service.replay_delivery(
+            await replays.replay_delivery(
                 tx,
                 manager.org_id,
                 endpoint_id,

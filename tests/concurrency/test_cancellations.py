@@ -31,6 +31,7 @@ async def stall(app_database: Database) -> PayableStall:
     return await a_payable_stall(app_database, code=next_code())
 
 
+@pytest.mark.slow
 async def test_a_cancellation_waits_for_a_payment_under_way(
     app_database: Database, stall: PayableStall, races: Races, fresh_database: FreshDatabase
 ) -> None:

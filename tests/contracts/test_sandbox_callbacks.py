@@ -135,6 +135,7 @@ def test_vietqrvn_wants_four_keys_and_takes_400_as_final(
     assert told["state"] == "refused"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("provider", "attempts"),
     [("sepay", 8), ("sepay_apikey", 8), ("vietqrvn", 10), ("payos", 5)],
@@ -153,6 +154,7 @@ def test_a_receiver_that_always_fails_gets_every_attempt_and_no_more(
     assert told["next_attempt_at"] is None
 
 
+@pytest.mark.slow
 def test_sepays_waits_are_the_published_ones_under_the_scale(receiver: Receiver) -> None:
     receiver.statuses = [500]
     with a_sandbox(time_scale=0.0005) as sandbox:

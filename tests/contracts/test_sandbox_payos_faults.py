@@ -36,6 +36,7 @@ def create(sdk: PayOS, *, description: str = "PPHKXM2345678") -> Any:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "is_there"), [("error_before", False), ("error_after", True), ("no_answer", True)]
 )

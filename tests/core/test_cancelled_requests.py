@@ -48,6 +48,7 @@ async def hang_up(database: Database, how: str, after_s: float) -> None:
         await request
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the driver
 @pytest.mark.parametrize("how", ["once", "twice", "stream"])
 async def test_who_hangs_up_leaves_no_answer_for_the_next(

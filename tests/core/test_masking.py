@@ -1,7 +1,6 @@
 """Messages are shown without account numbers and signatures, whatever form they have."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -114,13 +113,11 @@ def test_no_bytes_break_it(body: bytes) -> None:
     hide_sensitive(body)
 
 
+@pytest.mark.timeout(20)  # by a pattern that tries each beginning it takes hours
 def test_a_long_message_is_gone_through_in_no_time() -> None:
-    began_at = time.perf_counter()
     long = ("a" * 16_000, "{" + "a" * 16_000, "account" * 2_000, '{"a":' * 3_000, "[" * 16_000)
     for text in (*long, "1" + " " * 16_000, '{"' + "account" * 2_000 + '!": 1}', "a=" * 8_000):
         hide_sensitive(text.encode())
-
-    assert time.perf_counter() - began_at < 5
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,7 @@ async def test_a_hub_whose_wire_is_silent_answers_503_and_says_that_it_is_not_re
         assert max(took_s for _, took_s, _ in answers) < ANSWERED_WITHIN_S, answers
         live, ready, took_s = await read_health(client, hub.url)
         assert (live, ready) == (200, 503)
-        assert took_s < 3
+        assert took_s < ANSWERED_WITHIN_S
 
         proxy.come_back()
         await wait_until_ready(client, hub.url, within_s=READY_WITHIN_S)

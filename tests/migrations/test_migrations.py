@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Table, create_engine, text
@@ -49,6 +50,7 @@ def test_down_to_nothing_and_up_again_makes_the_same(fresh_database: FreshDataba
     assert describe(fresh_database.owner_url) == before
 
 
+@pytest.mark.slow
 def test_each_migration_can_be_taken_back_alone(cluster: Cluster) -> None:
     with create_database(cluster, template="template0") as fresh_database:
         revisions = migrate.list_revisions()
@@ -59,6 +61,7 @@ def test_each_migration_can_be_taken_back_alone(cluster: Cluster) -> None:
             assert migrate.read_current(fresh_database.owner_url) == revision
 
 
+@pytest.mark.slow
 def test_no_migration_of_a_first_release_changes_what_an_earlier_one_made(
     cluster: Cluster,
 ) -> None:

@@ -125,6 +125,7 @@ def test_a_backup_of_another_release_is_kept_and_not_restored(
     assert read_current(target.owner_url) is None
 
 
+@pytest.mark.slow
 def test_a_backup_of_this_release_replaces_a_database_of_another(
     fresh_database: FreshDatabase, target: FreshDatabase, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ def is_of_day(instant: datetime, day: date) -> bool:
     return since <= instant < until
 
 
+@pytest.mark.slow
 async def test_a_written_past_is_what_the_hub_would_have_left(
     stall: PayableStall, app_database: Database, fresh_database: FreshDatabase
 ) -> None:

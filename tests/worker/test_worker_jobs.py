@@ -104,6 +104,7 @@ async def test_credits_that_always_fail_starve_nobody_and_rest_longer_each_time(
     assert await count_rows(app_database, stall, "matches", "attempts = 1") == 12
 
 
+@pytest.mark.slow
 async def test_a_credit_that_always_fails_opens_one_break_which_closes_when_it_is_explained(
     app_database: Database,
     stall: PayableStall,

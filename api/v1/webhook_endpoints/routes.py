@@ -32,7 +32,7 @@ from core.paging import BadCursor
 from core.shared_clock import new_event_id
 from identity.people.callers import Caller
 from identity.people.rules import Permission
-from payments.webhooks import queries, service
+from payments.webhooks import queries, replays, service
 from payments.webhooks.addresses import list_origins
 from payments.webhooks.errors import (
     BadWebhookUrl,
@@ -208,7 +208,7 @@ async def send_test(
     if (first := await take_key(tx, *asked, makes=event_id, now=now)) is not None:
         mark_replayed(response)
         return WebhookTestMade(event_id=first)
-    await service.send_test(tx, caller.org_id, endpoint_id, event_id, actor=caller.actor, now=now)
+    await replays.send_test(tx, caller.org_id, endpoint_id, event_id, actor=caller.actor, now=now)
     return WebhookTestMade(event_id=event_id)
 
 
@@ -263,7 +263,7 @@ async def replay_delivery(
     endpoint_id: UUID, event_id: UUID, caller: Manager, tx: Tx, now: Now
 ) -> WebhookDeliveryRead:
     """Send a delivery again now, with the same id and body."""
-    found = await service.replay_delivery(
+    found = await replays.replay_delivery(
         tx, caller.org_id, endpoint_id, event_id, actor=caller.actor, now=now
     )
     return WebhookDeliveryRead.model_validate(describe_delivery(found))
@@ -293,7 +293,7 @@ async def replay_range(
     if await take_key(tx, *asked, makes=endpoint_id, now=now) is not None:
         mark_replayed(response)
         return WebhookReplayMade(count=None)
-    count = await service.replay_range(
+    count = await replays.replay_range(
         tx,
         caller.org_id,
         endpoint_id,

@@ -15,6 +15,7 @@ from tests.world.notices import process_waiting, sepay_body, store_notices
 pytestmark = pytest.mark.anyio
 
 
+@pytest.mark.slow
 async def test_a_double_tap_on_check_shows_no_error_and_counter_and_api_share_the_limit(
     market: Market,
 ) -> None:

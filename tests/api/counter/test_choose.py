@@ -37,6 +37,7 @@ async def test_who_works_at_two_stalls_chooses_between_them_and_sees_no_third(
     assert f"payee={second}" in there.text  # the stall's other screens stay with it
 
 
+@pytest.mark.slow
 async def test_the_six_hundredth_stall_is_found_by_its_name(market: Market) -> None:
     org_id = market.stall.org.id
     async with open_org_transaction(market.hub.services.database, org_id) as session:

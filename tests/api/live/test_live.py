@@ -189,6 +189,7 @@ async def test_what_is_no_wake_up_does_not_end_the_listening(
         assert (await screen.receive(within_s=3))["event"] == "bill.paid"
 
 
+@pytest.mark.slow
 async def test_wake_ups_without_pause_do_not_keep_a_feed_from_looking_far_back(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,6 +211,7 @@ async def test_wake_ups_without_pause_do_not_keep_a_feed_from_looking_far_back(
     assert "stalled" in heard
 
 
+@pytest.mark.slow
 async def test_what_a_blind_feed_missed_is_sent_when_it_sees_again(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,6 +275,7 @@ async def test_a_strangers_page_receives_only_its_bill_and_only_what_it_may(hub:
     assert (heard["event"], heard["data"]) == ("bill.paid", "{}")
 
 
+@pytest.mark.slow
 async def test_a_screen_that_does_not_read_is_cut_off_and_others_go_on(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ def walled_up(settings: Settings) -> FastAPI:
     return app
 
 
+@pytest.mark.slow
 async def test_the_door_answers_like_the_route_behind_it(settings: Settings) -> None:
     async with running_hub(settings) as hub, running_hub(settings, build=walled_up) as other:
         for method, path, body in REQUESTS:

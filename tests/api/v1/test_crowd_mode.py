@@ -243,6 +243,7 @@ async def crowd(settings: Settings, clock: SetClock) -> AsyncIterator[Crowd]:
         yield made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [8, pytest.param(750, marks=DRILL)])
 async def test_tickets_collections_shifts_and_ledger_of_a_crowd_agree_and_lost_tickets_are_named(
     crowd: Crowd, clock: SetClock, fresh_database: FreshDatabase, rounds: int

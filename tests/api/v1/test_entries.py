@@ -170,6 +170,7 @@ def without_the_way_past(settings: Settings) -> FastAPI:
     return app
 
 
+@pytest.mark.slow
 async def test_the_way_past_the_router_answers_like_the_route_behind_it(settings: Settings) -> None:
     async with running_hub(settings) as hub:
         gate = await set_up_gate(hub)
@@ -195,6 +196,7 @@ async def test_the_way_past_the_router_answers_like_the_route_behind_it(settings
                 assert told[0] == told[1], path
 
 
+@pytest.mark.slow
 async def test_the_way_out_past_the_router_answers_like_the_route_behind_it(
     settings: Settings,
 ) -> None:

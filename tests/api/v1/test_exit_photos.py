@@ -45,6 +45,7 @@ async def upload(gate: Gate, shade: int) -> str:
     return str(kept.json()["hash"])
 
 
+@pytest.mark.slow
 async def test_a_vehicle_that_leaves_unpaid_or_by_hand_is_photographed(gate: Gate) -> None:
     for shade, forced in enumerate(FORCED):
         assert (await leave(gate, gate.attendant, forced))[:2] == NEEDED
@@ -72,6 +73,7 @@ async def test_one_that_drove_off_leaves_without_a_photo_and_the_reason_is_kept(
     assert await read_audit(gate, stay_id) == "Máy ảnh hỏng, hỏi xe 29A***45"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forced", FORCED)
 async def test_a_photo_of_a_way_in_is_no_evidence_of_the_way_out(gate: Gate, forced: str) -> None:
     own, others = await upload(gate, 8), await upload(gate, 9)

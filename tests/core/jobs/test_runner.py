@@ -369,6 +369,7 @@ async def test_many_jobs_of_one_organisation_do_not_hold_up_anothers_one(
     assert order.index(OTHER_ORG) <= 2
 
 
+@pytest.mark.slow
 async def test_long_jobs_of_one_organisation_leave_a_slot_to_others(
     app_database: Database, worker_database: Database
 ) -> None:

@@ -152,6 +152,7 @@ async def test_every_photo_that_the_dump_names_is_in_the_backup_and_comes_back(
     assert [path.name for path in new.glob("**/.*")] == []
 
 
+@pytest.mark.slow
 async def test_nobody_else_reads_a_backup_or_a_restored_photo(
     city: City, target: FreshDatabase, tmp_path: Path
 ) -> None:
@@ -219,6 +220,7 @@ async def test_a_photo_that_is_erased_while_a_backup_is_made_is_counted_and_a_ne
     assert "erased meanwhile: 1" in "".join(word_backup(backup, city.folder))
 
 
+@pytest.mark.slow
 async def test_photos_that_their_folder_has_not_or_not_whole_are_told_and_no_failure(
     city: City, target: FreshDatabase, tmp_path: Path
 ) -> None:
@@ -241,6 +243,7 @@ async def test_photos_that_their_folder_has_not_or_not_whole_are_told_and_no_fai
     assert "PHOTOS ARE ABSENT: the database names 3" in "".join(word_restored(restored))
 
 
+@pytest.mark.slow
 async def test_a_photo_that_is_damaged_here_and_whole_in_an_earlier_backup_is_taken_and_told(
     city: City, command: list[str], target: FreshDatabase, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -367,6 +370,7 @@ async def test_a_command_during_which_a_photo_is_erased_ends_with_zero(
     assert "erased meanwhile: 1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 async def test_the_command_restores_photos_into_the_data_folder_that_it_is_given(
     city: City,
     target: FreshDatabase,
@@ -389,6 +393,7 @@ async def test_the_command_restores_photos_into_the_data_folder_that_it_is_given
     assert city.file(one, new / "photos").read_bytes() == one.jpeg
 
 
+@pytest.mark.slow
 async def test_a_backup_with_missing_or_changed_photos_is_refused_before_anything_is_written(
     city: City, target: FreshDatabase, tmp_path: Path
 ) -> None:
@@ -418,6 +423,7 @@ async def test_a_backup_with_missing_or_changed_photos_is_refused_before_anythin
     assert "PHOTOS WERE LEFT OUT: 7" in "".join(word_restored(restored))
 
 
+@pytest.mark.slow
 async def test_a_folder_that_has_photos_keeps_them_and_only_changed_ones_are_replaced(
     city: City, target: FreshDatabase, tmp_path: Path
 ) -> None:
@@ -436,6 +442,7 @@ async def test_a_folder_that_has_photos_keeps_them_and_only_changed_ones_are_rep
     assert city.file(same).stat().st_ino == untouched.st_ino
 
 
+@pytest.mark.slow
 async def test_a_backup_of_a_release_that_left_photos_out_is_restored_and_says_so(
     city: City, target: FreshDatabase, tmp_path: Path
 ) -> None:

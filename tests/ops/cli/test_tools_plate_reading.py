@@ -35,6 +35,7 @@ def answers(files: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
+@pytest.mark.slow
 def test_each_photo_is_answered_with_its_candidates(photos: Path) -> None:
     crop, street = answers([str(photos / "crop.png"), str(photos / "phố.jpg")])
 
@@ -78,6 +79,7 @@ def test_names_may_be_lines_of_input(photos: Path) -> None:
     assert street["file"].endswith("phố.jpg")
 
 
+@pytest.mark.slow
 def test_the_command_prints_answers_and_nothing_else(photos: Path) -> None:
     plate_weights()
     command = [sys.executable, "-m", "ops.cli", "plate", "read", str(photos / "crop.png"), "nope"]

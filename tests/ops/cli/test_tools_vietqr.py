@@ -121,6 +121,7 @@ def test_any_lines_get_one_object_each(lines: list[str]) -> None:
         assert len(answers(tool, lines)) == len(lines)
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     st.dictionaries(

@@ -157,6 +157,7 @@ def test_a_code_for_the_terminal_is_square() -> None:
     assert {len(line) for line in lines} == {len(lines[0])}
 
 
+@pytest.mark.slow
 def test_a_public_address_is_refused_before_anything_starts() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ops.cli", "demo", "--lan", "8.8.8.8"],

@@ -40,6 +40,7 @@ def foreign(request: pytest.FixtureRequest) -> Iterator[str]:
         yield cluster.dsn("city", "hub", "p@ss/word")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("foreign", ["CREATEROLE"], indirect=True)
 def test_an_owner_who_may_make_roles_makes_them(foreign: str, tmp_path: Path) -> None:
     ensure_roles(foreign, role_passwords(TEST_SECRET_KEY))
@@ -87,6 +88,7 @@ def test_a_role_that_somebody_else_made_is_left_to_an_administrator(
             administrator.execute("DROP ROLE mayor")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("foreign", ["NOCREATEROLE"], indirect=True)
 def test_an_owner_who_may_not_is_told_what_an_administrator_has_to_run(foreign: str) -> None:
     with pytest.raises(CannotStart) as refused:

@@ -184,6 +184,7 @@ async def test_what_has_left_cannot_be_reported_any_more(
         await report(app_database, gate, stay_id, await a_photo(app_database, gate.org_id))
 
 
+@pytest.mark.slow
 async def test_a_phone_without_network_takes_its_price_and_the_photo_follows(
     gate: Gate,
     app_database: Database,

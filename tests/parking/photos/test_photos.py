@@ -84,6 +84,7 @@ def test_a_photo_is_turned_however_its_camera_was_held(turn: int) -> None:
     assert (picture.width, picture.height) == ((480, 640) if turn > 4 else (640, 480))
 
 
+@pytest.mark.slow
 def test_what_the_camera_wrote_may_be_damaged() -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "Hà Nội " * 20

@@ -173,6 +173,7 @@ async def test_a_photo_is_read_once_and_its_reading_never_overwritten(camera: Ca
     assert (await camera.sightings(stay))[: len(before)] == before
 
 
+@pytest.mark.slow
 async def test_how_well_a_lot_is_read_follows_from_what_people_say(camera: Camera) -> None:
     typed = await camera.enter(a_photo(), plate=COMPACT)
     corrected = await camera.enter(as_jpeg(a_plate("51H-040.73")), ticket="2")
@@ -260,6 +261,7 @@ class FussyReader:
         return plate_reader().read(photo)
 
 
+@pytest.mark.slow
 async def test_one_photo_on_which_the_reader_gives_up_keeps_no_other_from_being_read(
     camera: Camera,
 ) -> None:

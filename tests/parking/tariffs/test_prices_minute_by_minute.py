@@ -4,6 +4,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,6 +81,7 @@ def find(tariff: Tariff, minute: int) -> tuple[RateLineCollection | None, Ladder
     return None, None
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(
     st.lists(collections(), min_size=1, max_size=2),

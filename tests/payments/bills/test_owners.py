@@ -177,6 +177,7 @@ async def test_a_faulty_owner_holds_nobody_up_and_a_person_is_told(
     assert await list_breaks(app_database, stall) == []
 
 
+@pytest.mark.slow
 async def test_an_owner_that_hangs_is_cut_off_and_the_next_bill_is_handled(
     app_database: Database, stall: PayableStall, notebook: Notebook
 ) -> None:

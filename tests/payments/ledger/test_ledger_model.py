@@ -153,6 +153,7 @@ class History:
         await process_waiting(self.database, self.stall, now=self.now)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_any_history_of_payments_agrees_with_the_state_table(
     app_database: Database, fresh_database: FreshDatabase, seed: int

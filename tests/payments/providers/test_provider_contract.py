@@ -103,6 +103,7 @@ def test_no_bytes_raise_anything_but_unreadable_notice(
         reads_or_says_why(provider, body)
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # a shared machine may pause
 @given(st.dictionaries(st.sampled_from(known_fields), any_json), st.sampled_from(sorted(CALLBACKS)))
 def test_a_reading_keeps_every_limit(changed: dict[str, object], name: str) -> None:

@@ -250,6 +250,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", sorted(list_pullable()))
 @given(answer=JSON, status=st.sampled_from([200, 204, 301, 404, 418, 500]))
 @example(answer={"error": 0, "data": {"records": [CASSO_ROW] * 101}}, status=200)

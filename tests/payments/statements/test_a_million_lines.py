@@ -65,6 +65,7 @@ def write_csv(file: Path, count: int) -> None:
             opened.write(f'{day},{reference},,"{amount_vnd:,}","{balance_vnd:,}","{memo}"\n')
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_lines_of_a_csv(tmp_path: Path) -> None:
     peaks = []
     for count in (2_000, 20_000):

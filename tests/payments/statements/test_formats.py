@@ -74,6 +74,7 @@ def test_rows_from_a_clipboard_are_read() -> None:
     assert_plain(as_pasted(PLAIN), "pasted", is_pasted=True)
 
 
+@pytest.mark.slow
 def test_windows_1258_is_known_by_letters_at_the_end_of_a_long_file() -> None:
     filler = [["5", "03/11/2026", "FT", None, "1,000,000", None, "x" * 60]] * 5_000
     rows = [*PLAIN[6:9], *filler, PLAIN[9]]

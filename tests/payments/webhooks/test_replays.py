@@ -9,7 +9,7 @@ from core.clock import read_clock
 from core.db import Database
 from core.sealing import Sealer
 from core.tenancy import open_org_transaction
-from payments.webhooks import service
+from payments.webhooks import replays
 from payments.webhooks.errors import ReplayTooLarge
 from payments.webhooks.rules import REPLAYS_MAX
 from tests.world.constants import MANAGER
@@ -23,7 +23,7 @@ URL = "http://127.0.0.1:9/hook"
 async def replay(database: Database, endpoint: MadeEndpoint, *, only_failed: bool = True) -> int:
     now = read_clock()
     async with open_org_transaction(database, endpoint.org_id) as session:
-        return await service.replay_range(
+        return await replays.replay_range(
             session,
             endpoint.org_id,
             endpoint.id,

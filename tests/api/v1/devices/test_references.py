@@ -65,6 +65,7 @@ async def test_only_a_device_takes_references_and_each_has_its_own(
     assert (await other.client.get(PATH)).json()["blocks"] == []
 
 
+@pytest.mark.slow
 async def test_a_phone_that_takes_and_takes_is_told_to_come_back_later(
     phone: EnrolledPhone,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The whole OpenAPI, tried by schemathesis against a running hub: no 5xx, nothing undeclared."""
+"""Schemathesis, which tries the whole OpenAPI of a running hub: no 5xx, nothing undeclared."""
 
 import asyncio
 import subprocess
@@ -19,9 +19,9 @@ SEED = 20_261_120
 # Phases, inputs that are made up for each operation, seconds. The drill tries more of them, and
 # every boundary of every field: 2,300 requests, some minutes.
 PHASES = [
-    pytest.param("examples,fuzzing", 2, 110, marks=pytest.mark.timeout(170)),
+    pytest.param("examples,fuzzing", 2, 240, marks=pytest.mark.timeout(300)),
     pytest.param(
-        "examples,coverage,fuzzing", 3, 900, marks=[pytest.mark.drill, pytest.mark.timeout(960)]
+        "examples,coverage,fuzzing", 3, 1_500, marks=[pytest.mark.drill, pytest.mark.timeout(1_560)]
     ),
 ]
 # What is left out, and why.
@@ -55,8 +55,8 @@ class Target:
     person: dict[str, str]  # headers of an administrator's browser
 
 
-@pytest.fixture
-def target(settings: Settings) -> Iterator[Target]:
+@contextmanager
+def a_target(settings: Settings) -> Iterator[Target]:
     """A hub in a thread of its own, with a market in it: schemathesis is a program of its own."""
     ready: list[Target | BaseException] = []
     is_ready = threading.Event()
@@ -145,35 +145,3 @@ def try_everything(
         check=False,
     )
     assert ended.returncode == 0, ended.stdout[-20_000:] + ended.stderr[-2_000:]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("phases", "examples_max", "within_s"), PHASES)
-def test_a_machine_with_every_scope_meets_nothing_undeclared(
-    target: Target, tmp_path: Path, phases: str, examples_max: int, within_s: float
-) -> None:
-    try_everything(
-        target.url,
-        target.machine,
-        tmp_path,
-        checks=MACHINE_CHECKS,
-        phases=phases,
-        examples_max=examples_max,
-        within_s=within_s,
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("phases", "examples_max", "within_s"), PHASES)
-def test_an_administrator_meets_nothing_undeclared(
-    target: Target, tmp_path: Path, phases: str, examples_max: int, within_s: float
-) -> None:
-    try_everything(
-        target.url,
-        target.person,
-        tmp_path,
-        checks=CHECKS,
-        phases=phases,
-        examples_max=examples_max,
-        within_s=within_s,
-    )
