@@ -38,6 +38,7 @@ from api.http.strict import strictly
 from api.http.surfaces import STATIC
 from api.manage import accounts as manage_accounts
 from api.manage import api_keys as manage_keys
+from api.manage import break_actions as manage_break_actions
 from api.manage import breaks as manage_breaks
 from api.manage import callback_endpoint as manage_endpoint
 from api.manage import callback_endpoint_new as manage_endpoint_new
@@ -89,6 +90,8 @@ from api.v1.apds import routes as apds_routes
 from api.v1.api_keys import routes as api_keys_routes
 from api.v1.bills import create as create_bills
 from api.v1.bills import routes as bills_routes
+from api.v1.breaks import decisions as break_decisions
+from api.v1.breaks import evidence as break_evidence
 from api.v1.breaks import routes as breaks_routes
 from api.v1.callback_endpoints import routes as callback_endpoints_routes
 from api.v1.callbacks import routes as callbacks_routes
@@ -167,6 +170,8 @@ API_ROUTERS: Final[tuple[APIRouter, ...]] = (
     accounts_go_live.router,
     credits_routes.router,
     breaks_routes.router,
+    break_evidence.router,
+    break_decisions.router,
     complaints_routes.router,
     refunds_routes.router,
     refund_files_routes.router,
@@ -247,6 +252,7 @@ OTHER_ROUTERS: Final[tuple[APIRouter, ...]] = (
     manage_devices.router,
     manage_keys.router,
     manage_breaks.router,
+    manage_break_actions.router,
     manage_complaints.router,
     manage_refund_request.router,
     manage_refunds.router,

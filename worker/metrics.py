@@ -16,7 +16,7 @@ from parking.sessions.queries_partitions import list_partitions
 from payments.invariants.queries import CHECKS
 from payments.invariants.queries_runs import list_newest
 from payments.invariants.rules import CheckStatus
-from worker.queries import count_failed_jobs, count_jobs, measure_waiting
+from worker.queries import count_breaks, count_failed_jobs, count_jobs, measure_waiting
 
 MEASURE_EVERY_S: Final = 15.0
 
@@ -36,6 +36,12 @@ JOBS: Final = Gauge(
     "phopay_jobs",
     "Queued jobs by status; failed ones of the last day",
     ["status"],
+    registry=METRICS,
+)
+BREAKS: Final = Gauge(
+    "phopay_breaks",
+    "Breaks that are open, and those of them that are past their deadline, counted to 100000",
+    ["what"],
     registry=METRICS,
 )
 PARTITIONS_AHEAD: Final = Gauge(
@@ -71,6 +77,7 @@ async def measure(databases: JobDatabases, *, now: datetime) -> int:
     async with databases.worker.begin() as session:
         waiting = await measure_waiting(session, now=now)
         jobs = await count_jobs(session)
+        open_breaks, overdue_breaks = await count_breaks(session, now=now)
         failed = await count_failed_jobs(session)
         partitions, _ = await list_partitions(session)
         runs = await list_newest(session)
@@ -78,6 +85,8 @@ async def measure(databases: JobDatabases, *, now: datetime) -> int:
         WAITING.labels(one.what).set(one.rows)
         late_s = 0.0 if one.due_at is None else (now - one.due_at).total_seconds()
         OVERDUE_SECONDS.labels(one.what).set(max(0.0, late_s))
+    BREAKS.labels("open").set(open_breaks)
+    BREAKS.labels("overdue").set(overdue_breaks)
     for status in (JobStatus.QUEUED, JobStatus.RUNNING):
         JOBS.labels(status.value).set(jobs.get(status.value, 0))
     JOBS.labels(JobStatus.FAILED.value).set(failed)

@@ -33,6 +33,13 @@ COUNT_FAILED_JOBS = text("""
 """)
 
 
+# By the index of what is open.
+COUNT_BREAKS = text("""
+    SELECT count(*), count(*) FILTER (WHERE deadline_at < CAST(:now AS timestamptz)) FROM (
+        SELECT deadline_at FROM breaks WHERE closed_at IS NULL LIMIT :limit) AS k
+""")
+
+
 class Waiting(NamedTuple):
     """What waits of one kind."""
 
@@ -45,6 +52,12 @@ async def measure_waiting(session: AsyncSession, *, now: datetime) -> list[Waiti
     """Count what waits, in all organisations."""
     rows = await session.execute(MEASURE_WAITING, {"limit": COUNTED_MAX, "now": now})
     return [Waiting(*row) for row in rows]
+
+
+async def count_breaks(session: AsyncSession, *, now: datetime) -> tuple[int, int]:
+    """Count (open breaks, those past their deadline), in all organisations, to a limit."""
+    row = (await session.execute(COUNT_BREAKS, {"limit": COUNTED_MAX, "now": now})).one()
+    return row[0], row[1]
 
 
 async def count_jobs(session: AsyncSession) -> dict[str, int]:

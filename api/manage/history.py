@@ -33,6 +33,9 @@ GROUP_OF_FACT: Final = {
     "rail": "account.rail",
     "decision": "review_decision",
     "proof": "proof",
+    "action": "break_action",
+    "debit": "ledger_account",
+    "credit": "ledger_account",
 }
 # What can be filtered for; the words are in [object] of api/manage/words/*/manage.toml.
 OBJECT_KINDS: Final = (

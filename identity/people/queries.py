@@ -17,7 +17,14 @@ from identity.organisations.models import Organisation, OrganisationCode
 from identity.organisations.rules import OrgKind
 from identity.people.errors import ApiKeyNotFound, StaffNotFound
 from identity.people.models import ApiKey, Login, SetupToken, SignIn, Staff, StaffScope
-from identity.people.rules import Role, Scope, ScopeKind
+from identity.people.rules import (
+    ROLE_PERMISSIONS,
+    Permission,
+    Role,
+    Scope,
+    ScopeKind,
+    permissions_of,
+)
 
 LIST_MAX = 500
 # Any number: setups from several addresses at once go one after another.
@@ -267,6 +274,33 @@ async def is_only_person(
         or_(Staff.disabled_at.is_(None), Staff.disabled_at > since),
     )
     return list(await session.scalars(wanted.limit(2))) == [staff_id]
+
+
+async def may_do(
+    session: AsyncSession, org_id: UUID, staff_id: UUID, permission: Permission
+) -> bool:
+    """Whether somebody of an organisation can sign in and may do this for all of it."""
+    roles = await session.scalar(
+        select(Staff.roles).where(
+            Staff.org_id == org_id, Staff.id == staff_id, Staff.disabled_at.is_(None)
+        )
+    )
+    return roles is not None and permission in permissions_of(roles)
+
+
+async def list_who_may(
+    session: AsyncSession, org_id: UUID, permission: Permission, *, limit: int
+) -> dict[UUID, str]:
+    """List by name who can sign in to an organisation and may do this: {id: name}."""
+    roles = [role.value for role, held in ROLE_PERMISSIONS.items() if permission in held]
+    holds_one = or_(*(literal(role) == any_(Staff.roles) for role in roles))
+    wanted = (
+        select(Staff.id, Staff.display_name)
+        .where(Staff.org_id == org_id, Staff.disabled_at.is_(None), holds_one)
+        .order_by(Staff.display_name, Staff.id)
+        .limit(limit)
+    )
+    return {row[0]: row[1] for row in await session.execute(wanted)}
 
 
 async def find_key_makers(

@@ -62,7 +62,8 @@ class Permission(StrEnum):
     WEBHOOK_ENDPOINTS_READ = "webhook_endpoints.read"  # addresses and the log of deliveries
     WEBHOOK_ENDPOINTS_MANAGE = "webhook_endpoints.manage"  # also test events and replays
     BREAKS_READ = "breaks.read"
-    BREAKS_RESOLVE = "breaks.resolve"
+    BREAKS_RESOLVE = "breaks.resolve"  # and propose what becomes of their money
+    BREAKS_APPROVE = "breaks.approve"  # the second person
     REFUNDS_REQUEST = "refunds.request"  # and the account that the payer named
     REFUNDS_APPROVE = "refunds.approve"  # the second person
     REFUNDS_INSTRUCT = "refunds.instruct"  # and what became of it; of a payee's account its owner
@@ -128,7 +129,7 @@ ROLE_PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     # Who approves accounts also sets the keys that prove them: docs/adr/0005.
     Role.APPROVER: _BOOKS
     | {P.ACCOUNTS_APPROVE, P.CALLBACK_ENDPOINTS_MANAGE, P.PARKING_READ, P.WATCH_LISTS_APPROVE}
-    | {P.REFUNDS_APPROVE, P.SETTLEMENTS_APPROVE},
+    | {P.REFUNDS_APPROVE, P.SETTLEMENTS_APPROVE, P.BREAKS_APPROVE},
     Role.MANAGER: _COUNTER
     | _BOOKS
     | {P.PAYEES_MANAGE, P.ACCOUNTS_PROPOSE, P.ACCOUNTS_ACKNOWLEDGE, P.CALLBACK_ENDPOINTS_MANAGE}

@@ -151,8 +151,8 @@ class PaymentRow(OrgRow):
 
     bill_id: Mapped[UUID]
     rail: Mapped[str]  # how it came: the debit side of its posting
-    source_kind: Mapped[str]  # "credit", "cash", "toll"
-    source_id: Mapped[UUID]  # the bank transaction, the toll charge; of cash, the payment's own id
+    source_kind: Mapped[str]  # "credit", "cash", "toll", "write_off"
+    source_id: Mapped[UUID]  # bank transaction, toll charge, decision; of cash the payment's own id
     amount_vnd: Mapped[Vnd]
     occurred_at: Mapped[datetime]  # by the source's clock
     recorded_at: Mapped[datetime]  # by ours

@@ -23,6 +23,7 @@ class SourceKind(StrEnum):
     CREDIT = "credit"  # money that a bank reported
     CASH = "cash"  # what a person took
     TOLL = "toll"  # what a toll account was charged
+    WRITE_OFF = "write_off"  # nobody pays it: two people gave it up (payments/decisions/)
 
 
 class Effect(StrEnum):

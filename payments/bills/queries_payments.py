@@ -59,7 +59,7 @@ SET_LATENESS = text("""
     UPDATE bills b SET is_late = EXISTS (
         SELECT FROM payments p
         WHERE p.org_id = b.org_id AND p.bill_id = b.id AND p.reversed_at IS NULL
-          AND p.occurred_at > b.expires_at)
+          AND p.occurred_at > b.expires_at AND p.source_kind <> 'write_off')
     WHERE b.org_id = :org_id AND b.id = ANY(CAST(:bill_ids AS uuid[]))
 """)
 

@@ -117,6 +117,7 @@ async def cancel_bill(
         raise BillNotCancellable(status)
     await queries.mark_cancelled(session, org_id, bill_id, now=now)
     locked[bill_id].status = BillStatus.CANCELLED
+    await settling.close_short(session, org_id, locked.values(), now=now)
     await settling.notify_rails(session, org_id, locked.values())
     await settling.notify_owners(session, org_id, locked.values(), now=now)
     bill = await queries.get_bill(session, org_id, bill_id)

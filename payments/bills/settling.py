@@ -15,6 +15,7 @@ from payments.bills.owners_rules import NewChange, list_changes
 from payments.bills.payment_rules import Payment, SettlingPlan, SourceKind, expire_taken_back
 from payments.bills.rules import UNPAID, BillState, BillStatus
 from payments.breaks import queries as break_queries
+from payments.breaks.rules import BreakKind
 from payments.ledger import service as ledger
 from payments.ledger.rules import NewPosting, takings
 
@@ -73,8 +74,29 @@ async def write(
     postings = [_posting(payment, is_reversal=True) for payment in plan.reversed]
     postings += [_posting(payment) for payment in plan.payments]
     await ledger.post(session, org_id, postings, now=now)
+    await close_short(session, org_id, plan.bills.values(), now=now)
     await notify_rails(session, org_id, plan.bills.values())
     await notify_owners(session, org_id, plan.bills.values(), sales=sales, now=now)
+
+
+async def close_short(
+    session: AsyncSession, org_id: UUID, bills: Iterable[BillState], *, now: datetime
+) -> None:
+    """Close what says that locked bills are short, of those that are owed nothing any more.
+
+    Only what was paid in part, or is over its time, can be on that list: of most bills nothing is
+    sent.
+    """
+    may_be_short = (BillStatus.PART_PAID, BillStatus.EXPIRED)
+    ended = {
+        bill.id: str(bill.status)
+        for bill in bills
+        if bill.status_locked in may_be_short and bill.status not in UNPAID
+    }
+    if ended:
+        await break_queries.close_breaks_of(
+            session, org_id, ended, kinds=[BreakKind.SHORT], now=now
+        )
 
 
 async def write_refunded(

@@ -13,7 +13,7 @@ from core.ids import new_id
 from core.sql import InsertMany, insert_many, send
 from payments.breaks.errors import BreakNotFound
 from payments.breaks.models import Break
-from payments.breaks.rules import REFUNDS, TAKEN_BACK, BreakKind, BreakReason
+from payments.breaks.rules import DEADLINES, REFUNDS, TAKEN_BACK, BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 
 INSERT_BREAKS = InsertMany(
@@ -28,6 +28,7 @@ INSERT_BREAKS = InsertMany(
         "amount_vnd": "bigint",
         "reason": "text",
         "reason_facts": "jsonb",
+        "deadline_at": "timestamptz",
     },
     shared=("org_id", "opened_at"),
     ending="ON CONFLICT (org_id, kind, subject_id) WHERE closed_at IS NULL DO NOTHING",
@@ -43,7 +44,9 @@ CLOSE_BREAKS_OF = text("""
 
 CLOSE_BREAKS = text("""
     UPDATE breaks SET closed_at = :now, closed_by = :by, resolution = CAST(:resolution AS text),
-           decision = CASE WHEN CAST(:is_decision AS bool) THEN CAST(:resolution AS text) END
+           decision = CASE WHEN CAST(:is_decision AS bool) THEN CAST(:resolution AS text) END,
+           outcome = CASE WHEN CAST(:is_decision AS bool) AND CAST(:by AS uuid) IS NOT NULL
+                          THEN 'decided' END
     WHERE org_id = :org_id AND subject_id = :subject_id AND closed_at IS NULL
       AND kind = ANY(CAST(:kinds AS text[]))
 """)
@@ -81,12 +84,13 @@ RENEW_REFUNDS_DUE = text("""
         FROM due
         WHERE k.org_id = :org_id AND k.subject_id = due.bill_id AND k.kind = 'refund_due'
           AND k.closed_at IS NULL
-        RETURNING due.new_id, k.bill_id, k.reason, k.reason_facts, k.held_at, due.amount_vnd)
+        RETURNING due.new_id, k.bill_id, k.reason, k.reason_facts, k.held_at, k.owner_id,
+                  k.deadline_at, due.amount_vnd)
     INSERT INTO breaks (
         org_id, id, kind, subject_id, bill_id, matter_id, amount_vnd, reason, reason_facts,
-        held_at, opened_at)
+        held_at, owner_id, deadline_at, opened_at)
     SELECT :org_id, new_id, 'refund_due', bill_id, bill_id, bill_id, amount_vnd, reason,
-           reason_facts, held_at, :now
+           reason_facts, held_at, owner_id, deadline_at, :now
     FROM closed WHERE amount_vnd > 0
 """)
 
@@ -115,6 +119,7 @@ async def insert_breaks_once(
             one.amount_vnd,
             one.reason.code.value,
             one.reason.write_facts(),
+            now + DEADLINES[one.kind.value],
         )
         for one in breaks
     ]
@@ -160,7 +165,8 @@ async def close_breaks_of(
     now: datetime,
 ) -> None:
     """Close the open breaks of these kinds about many subjects: {subject: how it was resolved}."""
-    await session.execute(
+    await send(
+        session,
         CLOSE_BREAKS_OF,
         {
             "org_id": org_id,
@@ -271,6 +277,19 @@ async def lock_open_break(
         .with_for_update(key_share=True)
     )
     return (await session.scalars(query)).first() is not None
+
+
+async def find_open_break(
+    session: AsyncSession, org_id: UUID, *, subject_id: UUID, kind: BreakKind
+) -> Break | None:
+    """Find what is open about a subject, without a lock."""
+    query = select(Break).where(
+        Break.org_id == org_id,
+        Break.subject_id == subject_id,
+        Break.kind == kind,
+        Break.closed_at.is_(None),
+    )
+    return await session.scalar(query)
 
 
 async def get_break(session: AsyncSession, org_id: UUID, break_id: UUID) -> Break:

@@ -1,5 +1,7 @@
-"""Kinds of breaks, and the reasons of those that no match opens. Pure."""
+"""Kinds of breaks, their types and deadlines, and why those open that no match opens. Pure."""
 
+from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -33,6 +35,7 @@ class BreakKind(StrEnum):
     ENDPOINT_SILENT = "endpoint_silent"  # a connection that usually reports; subject: the check
     LINE_WITHOUT_CREDIT = "line_without_credit"  # subject: the statement line
     CREDIT_WITHOUT_LINE = "credit_without_line"  # subject: the credit
+    SHORT = "short"  # of a bill nobody expects the rest any more; subject: the bill
 
 
 # What is to be given back, or was: of one matter together no more than was paid for it.
@@ -80,3 +83,104 @@ class BreakReason(StrEnum):
     ENDPOINT_SILENT = "endpoint_silent"  # the same
     NO_CALLBACK_OF_LINE = "no_callback_of_line"  # booked_on, amount_vnd
     NOT_ON_STATEMENT = "not_on_statement"  # day: the bank's, of a callback; amount_vnd
+    BILL_SHORT = "bill_short"  # reference: a person says that nobody will pay the rest
+
+
+class BreakType(StrEnum):
+    """The families of breaks, as finance counts and filters them."""
+
+    EXPECTED = "expected"  # one side has come, and the other is due
+    MISSING = "missing"  # … and did not come in time; or nobody told us what happened
+    SHORT = "short"
+    OVER = "over"
+    DUPLICATE = "duplicate"
+    DATA_MISMATCH = "data_mismatch"
+    DIRECTION = "direction"  # money went the other way
+    NO_BILL_FOUND = "no_bill_found"
+    SEVERAL_FOUND = "several_found"
+    LATE = "late"
+    UNAPPLIED_CASH = "unapplied_cash"
+    REVERSAL = "reversal"
+    STATEMENT_GAP = "statement_gap"
+    OPERATION = "operation"  # no money by itself: something of the hub or of a connection
+
+
+# By the kind's name, so that a kind that another package opens needs a line here and nothing else.
+# How long somebody has, in hours of the clock: what stops money from being known is for the same
+# half day, whose money it is for the next day, and what the payer waits for takes three days.
+_KINDS: Final[Mapping[str, tuple[BreakType, int]]] = {
+    "unknown_account": (BreakType.DATA_MISMATCH, 24),
+    "foreign_account": (BreakType.DATA_MISMATCH, 24),
+    "wrong_account": (BreakType.UNAPPLIED_CASH, 48),
+    "contradiction": (BreakType.DATA_MISMATCH, 24),
+    "possible_duplicate": (BreakType.DUPLICATE, 24),
+    "several_references": (BreakType.SEVERAL_FOUND, 48),
+    "unknown_reference": (BreakType.NO_BILL_FOUND, 48),
+    "unassigned": (BreakType.UNAPPLIED_CASH, 24),
+    "refund_due": (BreakType.OVER, 72),
+    "refund_agreed": (BreakType.REVERSAL, 72),
+    "nothing_given": (BreakType.LATE, 72),
+    "simulated_in_live": (BreakType.DATA_MISMATCH, 24),
+    "unreadable": (BreakType.DATA_MISMATCH, 4),
+    "poll_incomplete": (BreakType.MISSING, 24),
+    "stuck": (BreakType.OPERATION, 24),
+    "parking_conflict": (BreakType.DATA_MISMATCH, 72),
+    "keys_doubted": (BreakType.OPERATION, 4),
+    "webhook_stopped": (BreakType.OPERATION, 24),
+    "books_disagree": (BreakType.OPERATION, 4),
+    "work_overdue": (BreakType.OPERATION, 4),
+    "endpoint_silent": (BreakType.MISSING, 4),
+    "short": (BreakType.SHORT, 72),
+    "line_without_credit": (BreakType.MISSING, 48),  # on a statement, and no callback told it
+    "credit_without_line": (BreakType.EXPECTED, 48),  # told, and on no statement yet
+    "statement_gap": (BreakType.STATEMENT_GAP, 48),
+}
+TYPES: Final[Mapping[str, BreakType]] = {kind: one[0] for kind, one in _KINDS.items()}
+DEADLINES: Final[Mapping[str, timedelta]] = {
+    kind: timedelta(hours=one[1]) for kind, one in _KINDS.items()
+}
+
+
+class Outcome(StrEnum):
+    """How a break ended, where a person ended it."""
+
+    EXPLAINED = "explained"  # in words
+    RECEIVED = "received"  # the money came or went outside the hub, and is in order
+    VOID = "void"  # it was opened by mistake
+    DECIDED = "decided"  # its money was decided to be something
+
+
+# What people say without moving money.
+SAID: Final = frozenset({Outcome.EXPLAINED, Outcome.RECEIVED, Outcome.VOID})
+
+WORDS_MAX: Final = 500
+NOTE_CHARS_MAX: Final = 2_000
+NOTES_MAX: Final = 200  # of one break
+FILES_MAX: Final = 10
+FILE_BYTES_MAX: Final = 5 * 1024 * 1024
+FILE_NAME_CHARS_MAX: Final = 120
+# What a file begins with → what it is. What it is called, or said to be, decides nothing.
+SIGNATURES: Final[Mapping[bytes, str]] = {
+    b"%PDF-": "application/pdf",
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+}
+
+
+def type_of(kind: str, *, is_overdue: bool = False) -> BreakType:
+    """Return the family of a break; what was expected and did not come in time is missing."""
+    found = TYPES.get(kind, BreakType.OPERATION)
+    return BreakType.MISSING if found is BreakType.EXPECTED and is_overdue else found
+
+
+def kinds_of(wanted: BreakType) -> frozenset[str]:
+    """Return the kinds of a family, whatever their age."""
+    return frozenset(kind for kind, type_ in TYPES.items() if type_ is wanted)
+
+
+def sniff(content: bytes) -> str | None:
+    """Return what a file is by its first bytes; None: nothing that is kept."""
+    for signature, content_type in SIGNATURES.items():
+        if content.startswith(signature):
+            return content_type
+    return None

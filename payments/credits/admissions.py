@@ -29,7 +29,7 @@ from payments.credits import (
     queries_transactions,
 )
 from payments.credits.duplicates import read_fingerprint
-from payments.credits.errors import RestNeedsBills
+from payments.credits.errors import CreditNotCorrectable, RestNeedsBills
 from payments.credits.held_credits import HeldCredit, hold_credit
 from payments.credits.matching import describe_routings, match_credits, write_matches
 from payments.credits.queries_transactions import to_facts
@@ -135,7 +135,13 @@ async def assign(
     found = await get_break(session, org_id, break_id)
     if found.kind not in ASSIGNABLE or found.credit_id is None:
         raise BreakNotDecidable
-    held = await hold_credit(session, org_id, found.credit_id)
+    try:
+        held = await hold_credit(session, org_id, found.credit_id)
+    except CreditNotCorrectable:
+        await session.refresh(found)
+        if found.decision is not None:  # its money was given up, or put elsewhere
+            raise BreakClosed from None
+        raise
     await session.refresh(found)  # as it is once nobody else explains the credit
     if found.decision is not None or held.verdict not in UNEXPLAINED | {Verdict.SPLIT}:
         if await _is_so(session, org_id, held, payee_id=payee_id, bill_id=bill_id, shares=shares):

@@ -84,14 +84,15 @@ async def hold_credit(session: AsyncSession, org_id: UUID, credit_id: UUID) -> H
 
     Raises:
         CreditNotFound: there is none.
-        CreditNotCorrectable: some of what it brought too much is given back.
+        CreditNotCorrectable: some of what it brought too much is given back, or two people decided
+            what its rest is (payments/decisions/): that is undone first.
     """
     found = await queries_matches.lock_match(session, org_id, credit_id)
     if found is None:
         raise CreditNotFound(credit_id)
     match, credit = found
     if credit.open_vnd != open_vnd(match, credit):
-        raise CreditNotCorrectable("Some of this payment was refunded.")
+        raise CreditNotCorrectable("Some of this payment was refunded, or given up.")
     return HeldCredit(match=match, credit=credit)
 
 

@@ -149,7 +149,8 @@ LEGS_AGREE_WITH_PAYMENTS: Final = """
         WHERE l.reversed_at IS NULL) AS both_sides
     GROUP BY org_id, credit_id, bill_id HAVING sum(paid_vnd) <> sum(leg_vnd)
 """
-# What of a credit is open is what no leg, sale or refund has taken; of money out, nothing is.
+# What of a credit is open is what no leg, sale, refund or decision has taken; of money out,
+# nothing is.
 WHAT_IS_OPEN_IS_NOT_TAKEN: Final = """
     SELECT org_id, credit_id, sum(vnd) AS wrong_by_vnd FROM (
         SELECT org_id, id AS credit_id,
@@ -165,6 +166,10 @@ WHAT_IS_OPEN_IS_NOT_TAKEN: Final = """
         UNION ALL
         SELECT org_id, credit_id, amount_vnd FROM refunds
         WHERE credit_id IS NOT NULL AND status NOT IN ('not_done', 'rejected', 'cancelled')
+        UNION ALL
+        SELECT org_id, credit_id, amount_vnd FROM break_decisions
+        WHERE credit_id IS NOT NULL AND status = 'approved' AND action <> 'undo'
+          AND undone_at IS NULL
     ) AS all_of_it
     GROUP BY org_id, credit_id HAVING sum(vnd) <> 0
 """
@@ -267,6 +272,17 @@ BALANCES_FOLLOW_FROM_EXPLANATIONS: Final = """
         ) AS said (code, vnd)
         WHERE o.confirmed_at IS NOT NULL AND o.ended_at IS NULL
         UNION ALL
+        SELECT p.org_id, 'written_off', p.org_id, -p.amount_vnd, 0
+        FROM payments p WHERE p.reversed_at IS NULL AND p.source_kind = 'write_off'
+        UNION ALL
+        SELECT d.org_id, said.code, said.subject_id, said.vnd, 0
+        FROM break_decisions d
+        CROSS JOIN LATERAL (VALUES
+            (d.debit_code, d.debit_subject_id, -d.amount_vnd),
+            (d.credit_code, d.credit_subject_id, d.amount_vnd)) AS said (code, subject_id, vnd)
+        WHERE d.credit_id IS NOT NULL AND d.status = 'approved' AND d.action <> 'undo'
+          AND d.undone_at IS NULL
+        UNION ALL
         SELECT org_id, credit_code, credit_subject_id, 0, amount_vnd
         FROM postings WHERE credit_code <> 'bank_clearing'
         UNION ALL
@@ -294,6 +310,35 @@ MONEY_IS_WHOLE: Final = """
       AND ((right(a.attname, 4) = '_vnd' AND a.atttypid <> 'bigint'::regtype)
         OR a.atttypid IN ('real'::regtype, 'double precision'::regtype, 'numeric'::regtype,
                           'money'::regtype))
+"""
+# What two people decided of money: each in force posts once, each undone once the other way round;
+# of a bill, its payment does. And each is in force for a break that it closed.
+DECISIONS_POST_ONCE: Final = """
+    SELECT d.org_id, d.id AS decision_id, d.status, d.undone_at, k.decision,
+           coalesce(t.posted, 0) AS posted, coalesce(t.reversed, 0) AS reversed,
+           coalesce(p.in_force, 0) AS paid
+    FROM break_decisions d
+    JOIN breaks k ON (k.org_id, k.id) = (d.org_id, d.break_id)
+    LEFT JOIN (
+        SELECT org_id, cause_id, count(*) FILTER (WHERE cause_kind = 'break_decision') AS posted,
+               count(*) FILTER (WHERE cause_kind = 'break_decision_reversal') AS reversed
+        FROM postings WHERE cause_kind IN ('break_decision', 'break_decision_reversal')
+        GROUP BY org_id, cause_id) AS t ON (t.org_id, t.cause_id) = (d.org_id, d.id)
+    LEFT JOIN (
+        SELECT org_id, source_id, count(*) AS in_force FROM payments
+        WHERE source_kind = 'write_off' AND reversed_at IS NULL
+        GROUP BY org_id, source_id) AS p ON (p.org_id, p.source_id) = (d.org_id, d.id)
+    WHERE d.action <> 'undo'
+      AND (coalesce(t.posted, 0) <> CASE WHEN d.status = 'approved' AND d.bill_id IS NULL
+                                         THEN 1 ELSE 0 END
+           OR coalesce(t.reversed, 0) <> CASE WHEN d.undone_at IS NOT NULL AND d.bill_id IS NULL
+                                              THEN 1 ELSE 0 END
+           OR coalesce(p.in_force, 0) <> CASE WHEN d.status = 'approved' AND d.undone_at IS NULL
+                                                AND d.bill_id IS NOT NULL THEN 1 ELSE 0 END
+           OR (d.status = 'approved' AND d.undone_at IS NULL AND k.decision IS NULL)
+           OR (d.undone_at IS NOT NULL AND NOT EXISTS (
+                   SELECT FROM break_decisions u WHERE u.org_id = d.org_id
+                     AND u.undoes_id = d.id AND u.status = 'approved')))
 """
 # Money that nobody can use yet, or that is too much, is on somebody's list with its amount; or a
 # person took it off that list since the match in force, or a statement showed that it went back.
@@ -439,6 +484,7 @@ INVARIANTS: Final[dict[str, str]] = {
     "refunds_are_no_more_than_paid": REFUNDS_ARE_NO_MORE_THAN_PAID,
     "refunds_are_within_their_payments": REFUNDS_ARE_WITHIN_THEIR_PAYMENTS,
     "bills_agree_with_their_refunds": BILLS_AGREE_WITH_THEIR_REFUNDS,
+    "decisions_post_once": DECISIONS_POST_ONCE,
     "toll_charges_are_kept_or_go_back": TOLL_CHARGES_ARE_KEPT_OR_GO_BACK,
     "a_handled_notice_has_its_credit": A_HANDLED_NOTICE_HAS_ITS_CREDIT,
     **STATEMENT_INVARIANTS,

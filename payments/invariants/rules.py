@@ -87,6 +87,7 @@ INVARIANTS_HELD: Final[dict[str, Invariant]] = {
             "a_payment_posts_once",
             "a_transaction_is_one_credit",
             "late_cash_posts_once",
+            "decisions_post_once",
         ),
     ),
     "I8": Invariant(

@@ -135,6 +135,12 @@ MONEY_CHANGES_ARE_AUDITED: Final = f"""
         SELECT org_id, 'correction_taken_back', id, credit_id, 'credit.', reversed_at
         FROM matches WHERE reversed_by IS NOT NULL
         UNION ALL
+        SELECT org_id, 'decision_proposed', id, break_id, 'break.decision_proposed', proposed_at
+        FROM break_decisions
+        UNION ALL
+        SELECT org_id, 'decision_approved', id, break_id, 'break.decision_approved', decided_at
+        FROM break_decisions WHERE status = 'approved'
+        UNION ALL
         SELECT org_id, 'account_approved', id, id, 'account.approved', approved_at
         FROM payee_accounts WHERE approved_by IS NOT NULL
         UNION ALL

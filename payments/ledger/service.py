@@ -91,6 +91,13 @@ async def open_statement_accounts(
     await queries.insert_accounts_once(session, org_id, keys, now=now)
 
 
+async def open_accounts(
+    session: AsyncSession, org_id: UUID, keys: Sequence[AccountKey], *, now: datetime
+) -> None:
+    """Open what a decision of people posts to. Safe to repeat."""
+    await queries.insert_accounts_once(session, org_id, keys, now=now)
+
+
 async def post(
     session: AsyncSession, org_id: UUID, postings: Sequence[NewPosting], *, now: datetime
 ) -> None:

@@ -16,6 +16,7 @@ class EventKind(StrEnum):
     BILL_CANCELLED = "bill.cancelled"
     BILL_CASH_TAKEN_BACK = "bill.cash_taken_back"  # recorded by mistake: it is owed again
     BILL_PAYMENT_TAKEN_BACK = "bill.payment_taken_back"  # corrected: it is owed again
+    BILL_WRITTEN_OFF = "bill.written_off"  # its rest was given up by two people: it is paid
     BILL_CODE_CHANGED = "bill.code_changed"  # its rail has answered, or could not be reached
     REFUND_CHANGED = "refund.changed"  # requested, or taken a step further
     SETTLEMENT_SENT = "settlement.sent"  # a statement of a payee's period, approved and handed out

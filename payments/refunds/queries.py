@@ -84,7 +84,8 @@ SUM_OF_PROPOSAL = text("""
       AND r.status = ANY(CAST(:statuses AS text[]))
 """)
 REOPEN_BREAK = text("""
-    UPDATE breaks k SET closed_at = NULL, closed_by = NULL, resolution = NULL, decision = NULL
+    UPDATE breaks k
+    SET closed_at = NULL, closed_by = NULL, resolution = NULL, decision = NULL, outcome = NULL
     WHERE k.org_id = :org_id AND k.id = :id AND k.resolution = :resolution
       AND NOT EXISTS (
           SELECT FROM breaks o WHERE o.org_id = k.org_id AND o.kind = k.kind

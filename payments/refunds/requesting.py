@@ -244,6 +244,8 @@ async def _lock_payment(session: AsyncSession, org_id: UUID, payment_id: UUID) -
     payment = await queries.get_payment(session, org_id, payment_id)  # it may be taken back by now
     if bill.status not in REFUNDABLE:
         raise RefundNotPossible(bill.status)
+    if payment.source_kind == SourceKind.WRITE_OFF:  # nobody paid it
+        raise RefundNotPossible("written off")
     return _Against(
         bill_id=bill.id,
         owner_id=bill.owner_id,

@@ -21,6 +21,7 @@ EVENT_TYPES: Final[Mapping[EventKind, str]] = MappingProxyType(
         K.BILL_CANCELLED: "bill.cancelled",
         K.BILL_CASH_TAKEN_BACK: "bill.cash_taken_back",
         K.BILL_PAYMENT_TAKEN_BACK: "bill.payment_taken_back",
+        K.BILL_WRITTEN_OFF: "bill.written_off",
         K.COUNTER_SALE: "payment.received",
         K.CREDIT_UNASSIGNED: "payment.unassigned",
         K.CREDIT_UNEXPLAINED: "payment.unexplained",

@@ -41,6 +41,7 @@ from payments.refunds.requesting import request_refund
 from payments.refunds.rules import Step
 from payments.refunds.steps import StepTaken, take_step
 from payments.refunds.types import NewRefund
+from tests.concurrency import racer_breaks
 
 CONNECTIONS = 12
 
@@ -308,7 +309,7 @@ CALLS: dict[str, Callable[[Call], Awaitable[str]]] = {
     for one in (
         settle_one, settle_these, settle_all, judge, assign, confirm, take_out, put_back, cancel,
         approve, open_bill, take_references, rotate, propose, add_one_payee, refund, step,
-        same_money, pay_file,
+        same_money, pay_file, *racer_breaks.CALLS,
     )
 }  # fmt: skip
 

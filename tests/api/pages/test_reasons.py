@@ -95,6 +95,7 @@ FACTS: Final[dict[StrEnum, tuple[dict[str, Any], list[str]]]] = {
         {"owner_kind": "parking", "to_status": "paid", "error": "TimeoutError"},
         ["parking", "TimeoutError"],
     ),
+    BreakReason.BILL_SHORT: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
     BreakReason.CANCELLED_PART_PAID: ({"reference": "PPDXA22345678"}, ["PPDXA22345678"]),
     BreakReason.VEHICLE_INSIDE_ALREADY: (
         {"plate": "29A***45", "lot": "Bãi xe số 1"},
