@@ -1,5 +1,6 @@
 """A lot's day as one list: each stay beside its payments, the bank's reports, and its photos."""
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -116,10 +117,9 @@ async def test_each_stay_stands_beside_what_paid_for_it_and_says_what_differs(
 async def test_what_paid_for_a_joined_stay_stands_beside_the_one_that_went_on(
     app_database: Database, gate: Gate
 ) -> None:
-    kept, other = (
-        await a_stay(app_database, gate, ticket="A000017"),
-        await a_stay(app_database, gate),
-    )
+    earlier = NOON - timedelta(hours=2)  # the stay that began first goes on
+    kept = await a_stay(app_database, gate, ticket="A000017", entered_at=earlier)
+    other = await a_stay(app_database, gate)
     await take(app_database, gate, other, cash(PER_VISIT_VND))
     async with open_org_transaction(app_database, gate.org_id) as session:
         await join_stays(
