@@ -19,6 +19,7 @@ from payments.breaks.service import close_break
 from payments.invariants.jobs import check_invariants
 from payments.invariants.parking import PARKING_INVARIANTS
 from payments.invariants.queries import CHECKS, INVARIANTS
+from payments.invariants.settlements import SETTLEMENT_INVARIANTS
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER, NOON, VENDOR
@@ -292,6 +293,7 @@ async def test_a_violation_is_seen(
 def test_every_invariant_has_a_violation_that_shows_it() -> None:
     shown_elsewhere = {
         *PARKING_INVARIANTS,  # tests/parking/test_books.py
+        *SETTLEMENT_INVARIANTS,  # tests/payments/settlements/test_settlement_checks.py
         "toll_charges_are_kept_or_go_back",  # tests/payments/rails/test_toll_rail.py
     }
     shown = {name for _, seen_by in DAMAGES.values() for name in seen_by}
