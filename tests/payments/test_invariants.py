@@ -20,6 +20,7 @@ from payments.invariants.closing import CLOSING_INVARIANTS
 from payments.invariants.jobs import check_invariants
 from payments.invariants.parking import PARKING_INVARIANTS
 from payments.invariants.queries import CHECKS, INVARIANTS
+from payments.invariants.settlements import SETTLEMENT_INVARIANTS
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
 from tests.world.constants import MANAGER, NOON, VENDOR
@@ -337,6 +338,7 @@ def test_every_invariant_has_a_violation_that_shows_it() -> None:
         *PARKING_INVARIANTS,  # tests/parking/test_books.py
         *CLOSING_INVARIANTS,  # tests/payments/closing/test_tampering.py
         "decisions_post_once",  # tests/payments/decisions/test_decided_books.py
+        *SETTLEMENT_INVARIANTS,  # tests/payments/settlements/test_settlement_checks.py
         "toll_charges_are_kept_or_go_back",  # tests/payments/rails/test_toll_rail.py
     }
     shown = {name for _, seen_by in DAMAGES.values() for name in seen_by}

@@ -182,6 +182,7 @@ async def _furnish(market: Market) -> dict[str, str]:
         "staff_id": lan.json()["id"],
         "refund_id": str(refund.id),
         "file_id": str(new_id()),
+        "settlement_id": str(new_id()),  # tests/api/v1/test_settlements.py has a neighbour's
         "account_id": str(stall.account_id),
         "payment_id": str(payment_id),
         # Of lots, where a vendor's people have no permission at all.
