@@ -17,7 +17,7 @@ from tests.browser.counter_steps import sign_in
 from tests.world.breaks import NO_SUCH_REFERENCE, a_paid_twice_break, a_short_bill
 from tests.world.running_city import RunningCity, StaffedStall
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module", autouse=True)
