@@ -132,6 +132,7 @@ values = (
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(st.sampled_from([*sorted(FIELDS), "zone", "Á"]), values))
 def test_what_the_sdk_signs_is_accepted(data: dict[str, Any]) -> None:

@@ -139,6 +139,7 @@ async def test_bills_are_listed_by_each_filter_and_page_by_page(
     assert in_days == [one for one in wanted if one.status == "paid"] != []
 
 
+@pytest.mark.slow
 async def test_credits_are_listed_by_each_filter_and_page_by_page(
     stall: PayableStall, app_database: Database
 ) -> None:

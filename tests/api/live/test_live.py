@@ -242,6 +242,7 @@ async def test_what_a_blind_feed_missed_is_sent_when_it_sees_again(
         assert (await screen.receive())["event"] == "missed"
 
 
+@pytest.mark.slow
 async def test_a_screen_that_opens_a_little_late_receives_what_nobody_wanted_before(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ async def account_path(place: RailStall) -> str:
     return f"/manage/accounts/{link.id}"
 
 
+@pytest.mark.slow
 async def test_the_manager_sees_how_codes_are_made_and_chooses_where_there_is_a_choice(
     market: Market, place: RailStall
 ) -> None:

@@ -68,6 +68,7 @@ async def report_test(
     await process_waiting(database, heard, now=read_clock())
 
 
+@pytest.mark.slow
 async def test_manager_is_told_whose_hand_a_test_transfer_still_needs(hub: Hub) -> None:
     market = await set_up_market(hub, is_live=True)
     manager, approver = await let_in(market, "manager"), await let_in(market, "approver")
@@ -107,6 +108,7 @@ async def test_manager_is_told_whose_hand_a_test_transfer_still_needs(hub: Hub) 
     assert "Đang dùng" in text_of(await manager.get(account))
 
 
+@pytest.mark.slow
 async def test_who_approves_sees_the_bank_in_full_and_a_test_at_another_bank_is_explained(
     hub: Hub,
 ) -> None:

@@ -117,6 +117,7 @@ async def test_an_account_without_keys_at_payos_is_refused_and_a_batch_too(
     assert batch.json()["results"][0]["problem"]["code"] == "invalid_request"
 
 
+@pytest.mark.slow
 async def test_while_payos_is_called_every_screen_waits_and_then_shows_the_code(
     hub: Hub, market: Market, place: RailStall, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,7 @@ NO_ENTRIES = [
 ]
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_an_entry_is_refused_with_its_field(
     gate: Gate, subtests: pytest.Subtests
 ) -> None:
@@ -134,6 +135,7 @@ LONE_SURROGATE = (
 NO_JSON = [b"", b"{", b"null", b"\xff", b'{"id": 1, "id": 2}', LONE_SURROGATE]
 
 
+@pytest.mark.slow
 async def test_what_is_no_json_of_an_entry_is_refused(
     gate: Gate, subtests: pytest.Subtests
 ) -> None:

@@ -119,6 +119,7 @@ async def test_without_a_contract_another_payment_is_taken(gate: Gate) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "toll_not_available")
 
 
+@pytest.mark.slow
 async def test_an_unknown_charge_shows_the_bills_code_and_goes_back_if_cash_was_taken(
     gate: Gate,
     operator: httpx.Client,

@@ -52,6 +52,7 @@ def writing(database: Database) -> Handler:
     return write
 
 
+@pytest.mark.slow
 async def test_two_workers_never_run_one_job_at_once(
     app_database: Database, worker_database: Database
 ) -> None:
@@ -315,6 +316,7 @@ async def test_a_running_job_is_cancelled_and_what_it_has_not_committed_is_taken
     assert await count_effects(app_database, job_id, word="job.cancelled") == 1
 
 
+@pytest.mark.slow
 async def test_a_worker_that_stops_gives_back_what_it_cannot_end(
     app_database: Database, worker_database: Database
 ) -> None:

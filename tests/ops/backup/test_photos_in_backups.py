@@ -135,6 +135,7 @@ def count_tables(target: FreshDatabase) -> int:
         return int(row[0])
 
 
+@pytest.mark.slow
 async def test_every_photo_that_the_dump_names_is_in_the_backup_and_comes_back(
     city: City, target: FreshDatabase, tmp_path: Path
 ) -> None:

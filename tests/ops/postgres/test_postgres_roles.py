@@ -54,6 +54,7 @@ def test_an_owner_who_may_make_roles_makes_them(foreign: str, tmp_path: Path) ->
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("foreign", ["CREATEROLE"], indirect=True)
 def test_a_new_secret_key_gives_the_roles_new_passwords(foreign: str, tmp_path: Path) -> None:
     ensure_roles(foreign, role_passwords("an older key"))

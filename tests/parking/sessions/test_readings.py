@@ -140,6 +140,7 @@ def a_photo() -> bytes:
     return as_jpeg(a_street((a_plate("29-B1", "123.45"), (380, 420))))
 
 
+@pytest.mark.slow
 async def test_what_the_worker_reads_is_suggested_and_no_plate_until_a_person_says_so(
     camera: Camera,
 ) -> None:
@@ -159,6 +160,7 @@ async def test_what_the_worker_reads_is_suggested_and_no_plate_until_a_person_sa
     assert await camera.plate_of(stay) == COMPACT
 
 
+@pytest.mark.slow
 async def test_a_photo_is_read_once_and_its_reading_never_overwritten(camera: Camera) -> None:
     stay = await camera.enter(a_photo(), ticket="0017")
     assert await camera.read() == 1

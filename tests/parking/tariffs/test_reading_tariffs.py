@@ -145,6 +145,7 @@ anything = st.recursive(
 KEYS = sorted({*a_document(), "rounding", "special_days", "free_minutes", "tax_rate_bps"})
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from(KEYS), anything, min_size=1))
 def test_no_value_makes_reading_crash(fields: dict[str, Any]) -> None:
     with contextlib.suppress(TariffNotReadable):

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from parking.tariffs.structure import Tariff
 from tests.parking.tariffs.strategies import entries, known_tariffs, lengths, stay_of
 
 
+@pytest.mark.slow
 @given(known_tariffs, entries, lengths, lengths)
 def test_a_longer_stay_never_costs_less(
     tariff: Tariff, entered_at: datetime, one: int, other: int
@@ -28,6 +30,7 @@ def test_a_longer_stay_never_costs_less(
     assert cost(shorter) <= cost(longer)
 
 
+@pytest.mark.slow
 @given(known_tariffs, entries, lengths)
 def test_lines_add_up_to_whole_dong_of_at_least_nothing(
     tariff: Tariff, entered_at: datetime, minutes: int
@@ -43,6 +46,7 @@ def test_lines_add_up_to_whole_dong_of_at_least_nothing(
     assert 0 <= price.tax_vnd <= price.amount_vnd
 
 
+@pytest.mark.slow
 @given(known_tariffs, entries, lengths, lengths)
 def test_a_stay_that_is_paid_in_parts_costs_what_it_costs_at_once(
     tariff: Tariff, entered_at: datetime, one: int, other: int

@@ -99,6 +99,7 @@ async def test_another_unknown_account_does_not_hold_up_the_one_that_is_listed(
     assert await list_breaks(app_database, stall) == ["unknown_account"]
 
 
+@pytest.mark.slow
 async def test_two_batches_that_handle_the_last_notices_at_once_close_the_break(
     app_database: Database, stall: PayableStall
 ) -> None:

@@ -106,6 +106,7 @@ async def test_a_bill_that_an_order_names_is_a_twin_of_what_names_nothing(
     assert await list_breaks(app_database, sepay) == ["possible_duplicate"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ORDERS_OF_FOUR)
 async def test_of_two_transfers_in_any_order_none_is_counted_twice_without_a_break(
     app_database: Database,

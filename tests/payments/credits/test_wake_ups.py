@@ -31,6 +31,7 @@ def a_sale(stall: PayableStall) -> bytes:
     return sepay_body(stall, amount_vnd=1_000, memo="x")
 
 
+@pytest.mark.slow
 async def test_wake_ups_in_any_order_process_all_that_they_name(
     app_database: Database, fresh_database: FreshDatabase
 ) -> None:

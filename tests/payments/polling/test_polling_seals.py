@@ -51,6 +51,7 @@ async def break_seal(
         await session.execute(query, {"id": stall.endpoint_id})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("column", "broken", "problem"), BROKEN)
 async def test_a_broken_seal_at_one_endpoint_takes_no_other_with_it(
     app_database: Database,
