@@ -164,6 +164,14 @@ class Settings(BaseSettings):
     # What payers of one organisation may have sent in a day to accounts that they typed by the
     # link of their bill. Links are passed on: this bounds what a stolen one is worth. 0: none.
     refund_link_vnd_per_day: int = Field(default=5_000_000, ge=0, le=10_000_000_000)
+    # Files of statements that one organisation may keep: they are evidence and never deleted, so
+    # more room is all that helps who has used it up. In the database; a tenth of it for a CSV.
+    statement_gib_per_org: int = Field(default=5, ge=1, le=10_000)
+
+    @property
+    def statement_bytes_per_org(self) -> int:
+        """The same in bytes."""
+        return self.statement_gib_per_org * 1024**3
 
     @field_validator(
         "trusted_proxies", "sandbox_origins", "toll_origins", "webhook_origins", mode="before"

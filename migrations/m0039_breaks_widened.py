@@ -1,10 +1,11 @@
 """Breaks with a deadline, notes, files and decisions about their money by two people.
 
-Locks: breaks against everything for a moment (new columns without a value, then a check that reads
-the table, then the deadlines of what is open, some thousand rows), and against writing while five
-indexes are made and foreign keys point at it; it is small beside payments. bank_transactions
-and bills against writing (SHARE ROW EXCLUSIVE) until the end, for foreign keys of a table that is
-empty.
+Locks, from the first statement to the migration's end, in the order in which processing writes:
+bank_transactions and bills against writing (SHARE ROW EXCLUSIVE, for the foreign keys of a table
+that is empty), then breaks against everything (ACCESS EXCLUSIVE: new columns without a value, a
+check that reads the table, the deadlines of what is open, five indexes). So no notice is processed
+and no bill is opened meanwhile: as long as it takes to read and index breaks, which are few beside
+payments. Nothing is locked more strongly later on: that could wait crosswise with who reads breaks.
 Survives the release still running: what it opens has no deadline, and what it closes no outcome.
 """
 
@@ -32,10 +33,16 @@ DEADLINES = {
     72: ("refund_due", "refund_agreed", "nothing_given", "parking_conflict"),
 }
 TABLES = ("break_notes", "break_files", "break_decisions")
+LOCKS = (
+    "LOCK TABLE bank_transactions, bills IN SHARE ROW EXCLUSIVE MODE",
+    "LOCK TABLE breaks IN ACCESS EXCLUSIVE MODE",
+)
 
 
 def upgrade() -> None:
     """Widen the table, make the others, their border, and what each role may do."""
+    for lock in LOCKS:
+        op.execute(lock)
     op.add_column("breaks", sa.Column("deadline_at", INSTANT, nullable=True))
     op.add_column("breaks", sa.Column("outcome", sa.String(), nullable=True))
     op.create_check_constraint(
@@ -195,7 +202,8 @@ def _make_decisions() -> None:
             name=op.f("ck_break_decisions_undo_names_it"),
         ),
         sa.CheckConstraint(
-            "(status = 'proposed') = (decided_by IS NULL AND decided_at IS NULL)",
+            "(status = 'proposed') = (decided_by IS NULL)"
+            " AND (decided_by IS NULL) = (decided_at IS NULL)",
             name=op.f("ck_break_decisions_decided_by_somebody"),
         ),
         sa.CheckConstraint(

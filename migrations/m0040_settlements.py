@@ -26,7 +26,7 @@ MAY_UPDATE = {
     "settlements": (
         "status, side, reached_at, reached_id, postings, gross_vnd, refunds_vnd, charges,"
         " charges_vnd, fixed_charge_vnd, commission_bps, commission_vnd, net_vnd, shares,"
-        " payee_vnd, carried, carried_count, carried_vnd, drafted_at, reviewed_by, reviewed_at,"
+        " payee_vnd, carried, carried_count, drafted_at, reviewed_by, reviewed_at,"
         " approved_by, approved_at, is_approved_alone, number, sent_by, sent_at, discarded_by,"
         " discarded_at, discarded_words"
     ),
@@ -141,7 +141,6 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("carried_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("carried_vnd", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("drafted_by", sa.Uuid(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("drafted_at", sa.DateTime(timezone=True), nullable=True),
@@ -277,6 +276,13 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "org_id", "settlement_id", name=op.f("uq_settlement_periods_org_id_settlement_id")
         ),
+    )
+    op.create_index(
+        "ix_settlement_periods_first",
+        "settlement_periods",
+        ["org_id", "first_day"],
+        unique=False,
+        postgresql_where=sa.text("previous_last_day IS NULL"),
     )
     op.create_table(
         "settlement_lines",

@@ -106,7 +106,9 @@ def upgrade() -> None:
     op.execute("GRANT UPDATE (destination_at) ON refunds TO phopay_app")
     op.add_column("complaints", sa.Column("refund_due_on", sa.Date(), nullable=True))
     op.create_check_constraint(
-        op.f("ck_complaints_refund_due"), "complaints", "refund_due_on IS NULL OR refund_vnd > 0"
+        op.f("ck_complaints_refund_due"),
+        "complaints",
+        "refund_due_on IS NULL OR refund_vnd IS NOT NULL",
     )
     op.execute("GRANT UPDATE (refund_due_on) ON complaints TO phopay_app")
 

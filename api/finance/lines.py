@@ -34,6 +34,7 @@ DAYS_MAX: Final = 366
 BATCH_ROWS: Final = 5_000
 XLSX_ROWS_MAX: Final = 50_000  # a file of some 5 MB, made while somebody waits
 CSV_ROWS_MAX: Final = 1_000_000  # sent as it is read
+YEARS: Final = range(2000, 2101)  # no bank's line is of another one
 COLUMNS: Final = (
     *("day", "time", "in", "out", "balance", "reference", "memo"),
     *("other_name", "other_account", "other_bank", "line_no", "statement"),
@@ -278,6 +279,7 @@ def _as_file(answer: Response, asked: AskedLines, kind: str) -> Response:
 
 def _read_day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    return day if day.year in YEARS else None

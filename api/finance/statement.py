@@ -34,6 +34,7 @@ from core.jobs.rules import JobStatus
 from core.jobs.views import JobView, get_job
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
+from payments.closing.queries_opening import find_opening_day
 from payments.payees.views import name_accounts
 from payments.statements import queries, queries_lines, rereading, service
 from payments.statements.mappings import read_mapping
@@ -127,7 +128,12 @@ async def accept(finance: TheFinance, statement_id: UUID) -> Response:
     try:
         async with open_org_transaction(finance.database, finance.org_id) as tx:
             await service.accept_statement(
-                tx, finance.org_id, statement_id, actor=finance.caller.actor, now=finance.now
+                tx,
+                finance.org_id,
+                statement_id,
+                find_opening_day=find_opening_day,
+                actor=finance.caller.actor,
+                now=finance.now,
             )
     except HubError as error:
         said = say_refusal(finance, error) or finance.present_error(error)
@@ -178,6 +184,7 @@ async def read_anew(
                 new_statement_id,
                 receiving_account_id=found.receiving_account_id,
                 mapping=read_mapping(found.mapping),
+                may_discard=finance.may(Permission.STATEMENTS_ACCEPT),
                 actor=finance.caller.actor,
                 now=finance.now,
             )
@@ -224,7 +231,8 @@ async def _render(
         can_discard=found.status in DECIDABLE and finance.may(Permission.STATEMENTS_ACCEPT),
         can_map=found.status in {StatementStatus.STAGED, StatementStatus.REFUSED}
         and has_sample
-        and finance.may(Permission.STATEMENTS_IMPORT),
+        and finance.may(Permission.STATEMENTS_IMPORT)
+        and (not is_staged or finance.may(Permission.STATEMENTS_ACCEPT)),
         new_statement_id=new_id(),
         errors=errors or {},
     )

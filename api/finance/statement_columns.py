@@ -98,6 +98,7 @@ async def map_columns(finance: TheFinance, statement_id: UUID) -> Response:
                 receiving_account_id=account_id,
                 mapping=choice.mapping,
                 is_saved=choice.is_saved,
+                may_discard=finance.may(Permission.STATEMENTS_ACCEPT),
                 actor=finance.caller.actor,
                 now=finance.now,
             )

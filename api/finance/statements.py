@@ -31,6 +31,7 @@ PIECE_BYTES: Final = 256 * 1024
 FORM_BYTES: Final = 1024 * 1024  # of a form beside its file
 PASTED_CHARS_MAX: Final = 300_000  # a form's field has a mebibyte; more is sent as a file
 ACCOUNTS_OFFERED: Final = 200
+GIB: Final = 1024**3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,8 @@ class StatementsPage:
     account_id: str
     statuses: tuple[tuple[str, str], ...]
     status: str
+    used_percent: int | None  # of the room for files; None: enough is left
+    room_gib: int
     can_import: bool
     statement_id: UUID  # of the file that the form sends: pressed twice, it is one
     pasted: str
@@ -107,6 +110,7 @@ async def send_statement(
                 received,
                 receiving_account_id=_read_id(account_id),
                 file_name=name,
+                kept_bytes_max=finance.services.settings.statement_bytes_per_org,
                 is_pasted=is_pasted,
                 actor=finance.caller.actor,
                 now=finance.now,
@@ -141,6 +145,7 @@ async def _render(
     errors: Errors | None = None,
 ) -> Response:
     account_id = _read_id(account)
+    bytes_max = finance.services.settings.statement_bytes_per_org
     wanted = status if status in set(StatementStatus) else ""
     async with open_org_transaction(finance.database, finance.org_id) as tx:
         found = await queries.list_statements(
@@ -154,6 +159,7 @@ async def _render(
         offered = await list_accounts(tx, finance.org_id, limit=ACCOUNTS_OFFERED)
         ids = {one.receiving_account_id for one in found if one.receiving_account_id}
         named = await name_accounts(tx, finance.org_id, ids)
+        kept = await queries.measure_kept(tx, finance.org_id, since=finance.now)
     names = {id_: finance.name_account(one) for id_, one in named.items()}
     cursor = next_cursor(found, PAGE_ROWS)
     page = StatementsPage(
@@ -166,6 +172,10 @@ async def _render(
         account_id=str(account_id or ""),
         statuses=tuple((one.value, say_status(finance, one)[0]) for one in StatementStatus),
         status=wanted,
+        used_percent=min(100, kept.total_bytes * 100 // bytes_max)
+        if kept.is_nearly_full(bytes_max)
+        else None,
+        room_gib=bytes_max // GIB,
         can_import=finance.may(Permission.STATEMENTS_IMPORT),
         statement_id=new_id(),
         pasted=pasted,

@@ -24,12 +24,14 @@ from core.tenancy import open_org_transaction
 from identity.people.queries import list_who_may
 from identity.people.rules import Permission
 from payments.bills.queries import find_bills
+from payments.bills.queries_payments import sum_written_off
 from payments.bills.rules import BillFacts
+from payments.breaks.rules import BreakKind
 from payments.callbacks.views import list_payees_of_credits
 from payments.credits.views import get_credit
 from payments.decisions.models import BreakDecision
 from payments.decisions.rules import Action, DecisionStatus
-from payments.decisions.views import BreakStory, read_story
+from payments.decisions.views import BreakRow, BreakStory, read_story
 
 OWNERS_MAX: Final = 50
 
@@ -81,6 +83,7 @@ class BreakPage:
     """Everything templates/manage_break.html may use, already worded."""
 
     row: BreakWords
+    amount_vnd: int | None  # that is proposed about: of a short bill, what it is short of now
     facts: tuple[tuple[str, str], ...]  # evidence: (name, words)
     notes: tuple[NoteWords, ...]
     files: tuple[FileWords, ...]
@@ -109,11 +112,15 @@ async def render_page(
         payees = await list_payees_of_credits(
             tx, manager.org_id, [] if row.credit_id is None else [row.credit_id]
         )
-        facts = await _gather_facts(tx, manager, story)
+        bill = None
+        if row.bill_id is not None:
+            bill = (await find_bills(tx, manager.org_id, [row.bill_id])).get(row.bill_id)
+        facts = await _gather_facts(tx, manager, story, bill)
         changes = await list_changes_of(tx, manager, "break", break_id)
         people = await list_who_may(tx, manager.org_id, Permission.BREAKS_RESOLVE, limit=OWNERS_MAX)
     page = BreakPage(
         row=present_break(manager, row, payees, story.people, is_page=True),
+        amount_vnd=_amount_of(row, bill),
         facts=facts,
         notes=tuple(
             NoteWords(
@@ -147,7 +154,7 @@ async def render_page(
 
 
 async def _gather_facts(
-    tx: AsyncSession, manager: ManagerContext, story: BreakStory
+    tx: AsyncSession, manager: ManagerContext, story: BreakStory, bill: BillFacts | None
 ) -> tuple[tuple[str, str], ...]:
     """Say what is known of the money and the bill that a break is about."""
     facts: list[tuple[str, str]] = []
@@ -162,15 +169,25 @@ async def _gather_facts(
             (say(manager, "bank_reference"), mask_tail(credit.bank_reference)),
             (say(manager, "came"), manager.present_instant(credit.occurred_at)),
         ]
-    if row.bill_id is not None:
-        bills = await find_bills(tx, manager.org_id, [row.bill_id])
-        facts += _present_bill(manager, bills.get(row.bill_id))
+    if bill is not None:
+        facts += _present_bill(manager, bill)
+        given_up_vnd = await sum_written_off(tx, manager.org_id, [bill.id])
+        if given_up_vnd:
+            amount = format_vnd(given_up_vnd)
+            facts.append((say(manager, "bill_written_off"), amount))
+            if row.kind == BreakKind.REFUND_DUE and row.closed_at is None:
+                facts.append((say(manager, "undo_first"), say(manager, "undo_first_next")))
     return tuple((name, words) for name, words in facts if words)
 
 
-def _present_bill(manager: ManagerContext, bill: BillFacts | None) -> list[tuple[str, str]]:
-    if bill is None:
-        return []
+def _amount_of(row: BreakRow, bill: BillFacts | None) -> int | None:
+    """Return what is proposed about: a bill may have been paid in part since its break opened."""
+    if row.kind == BreakKind.SHORT and bill is not None and bill.amount_vnd is not None:
+        return bill.amount_vnd - bill.paid_vnd
+    return row.amount_vnd
+
+
+def _present_bill(manager: ManagerContext, bill: BillFacts) -> list[tuple[str, str]]:
     amount = "" if bill.amount_vnd is None else format_vnd(bill.amount_vnd)
     return [
         (say(manager, "bill"), f"{bill.reference} · {bill.purpose}"),

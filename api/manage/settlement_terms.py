@@ -15,6 +15,7 @@ from api.manage.page_context import Errors, ManagerContext, TheManager, read_lin
 from api.manage.settlement_words import say
 from core.clock import hanoi_day
 from core.errors import HubError, InvalidRequest
+from core.money import format_vnd
 from core.tenancy import open_org_transaction
 from identity.people.rules import Permission
 from payments.payees.queries import get_payee
@@ -208,7 +209,6 @@ async def _render(
                 value=shown.get(f"charge_{channel.value}", ""),
             )
             for channel in Channel
-            if channel is not Channel.OTHER
         ),
         shares=tuple(
             ShareFields(
@@ -248,6 +248,9 @@ def _percent(bps: int) -> str:
 def _present_version(manager: ManagerContext, one: TermsFacts) -> VersionRow:
     terms = one.terms
     parts = [say(manager, "commission_of", rate=write_rate(terms.commission_bps))]
+    if terms.fixed_charge_vnd:
+        amount = format_vnd(terms.fixed_charge_vnd)
+        parts.append(f"{say(manager, 'fixed_charge')}: {amount}")
     parts += [
         say(manager, "charge_of", channel=say(manager, f"channel.{name}"), rate=write_rate(bps))
         for name, bps in terms.charge_bps.items()

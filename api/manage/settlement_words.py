@@ -133,7 +133,7 @@ def present_run(manager: ManagerContext, run: RunFacts, *, is_stalled: bool) -> 
 
 
 def present_channels(manager: ManagerContext, lines: list[LineFacts]) -> tuple[ChannelRow, ...]:
-    """Word the channels of a statement."""
+    """Word the channels of a statement, with what was written off as the last row."""
     return tuple(
         ChannelRow(
             name=say(manager, f"channel.{line.line}"),

@@ -93,7 +93,6 @@ class SettlementPage:
     amounts: tuple[AmountRow, ...]
     carried: tuple[CarriedRow, ...]
     carried_count: int
-    carried_vnd: int
     people: tuple[tuple[str, str], ...]  # (what was done, by whom and when)
     words: str  # why it was discarded
     steps: frozenset[str]
@@ -337,7 +336,6 @@ async def _render_one(
             for one in found.carried
         ),
         carried_count=found.carried_count,
-        carried_vnd=found.carried_vnd,
         people=people,
         words=found.discarded_words or "",
         steps=frozenset(step.value for step in list_steps(manager, found)),

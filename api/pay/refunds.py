@@ -124,7 +124,9 @@ async def take_account(
     if not errors:
         return private(RedirectResponse(f"/p/{opened.link}/refund", 303))
     async with open_org_transaction(database, opened.org.id) as session:
-        waiting = await list_waiting(session, opened.org.id, opened.bill.id)
+        waiting = await list_waiting(
+            session, opened.org.id, opened.bill.id, vnd_max=settings.refund_link_vnd_per_day
+        )
     return _render(request, opened, waiting, typed, errors=errors)
 
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from api.http.codes import answer_card, bill_card, render_inline
-from api.http.deps import Now, TheDatabase, TheDirectory, TheLimits, public
+from api.http.deps import Now, TheDatabase, TheDirectory, TheLimits, TheSettings, public
 from api.http.networks import network_of
 from api.http.templating import language_of, templates
 from api.live.streams import stream_events
@@ -27,6 +27,7 @@ from core.vnd_words import spell_vnd
 from identity.people.callers import Directory, Org
 from payments.bills.errors import BillNotFound
 from payments.bills.queries import get_bill_by_token
+from payments.bills.queries_payments import sum_written_off
 from payments.bills.rules import BillFacts, BillStatus, effective_status
 from payments.credits.views import CreditView, list_bill_credits
 from payments.outbox.wake_ups import EventFacts
@@ -53,6 +54,24 @@ class Opened:
     bill: BillFacts
     credits: Sequence[CreditView]
     refunds: Sequence[WaitingRefund] = ()  # that wait for the payer's account, or have it by a link
+    written_off_vnd: int = 0  # of what the bill was paid: given up, and no money came by it
+
+    @property
+    def received_vnd(self) -> int:
+        """What really came for the bill, in đồng."""
+        return self.bill.received_vnd - self.written_off_vnd
+
+    @property
+    def paid_vnd(self) -> int:
+        """What of that the bill owed: with what came after its rest was given up."""
+        return min(self.received_vnd, self.bill.paid_vnd)
+
+    @property
+    def extra_vnd(self) -> int:
+        """What is due back: beyond the amount, or all of a cancelled bill's money."""
+        if self.bill.status == BillStatus.CANCELLED:
+            return self.received_vnd
+        return self.received_vnd - self.paid_vnd
 
     @property
     def refund_vnd(self) -> int:
@@ -132,7 +151,12 @@ class ConfirmationPage:
 
 
 async def open_link(
-    request: Request, link: str, directory: TheDirectory, database: TheDatabase, limits: TheLimits
+    request: Request,
+    link: str,
+    directory: TheDirectory,
+    database: TheDatabase,
+    limits: TheLimits,
+    settings: TheSettings,
 ) -> Opened:
     """Return what a link opens; a wrong one gets the same answer whatever is wrong with it.
 
@@ -142,24 +166,33 @@ async def open_link(
     network = network_of(request)
     limits.pay_views.take(network)
     try:
-        return await _open(link, directory, database)
+        return await _open(
+            link, directory, database, by_link_vnd_max=settings.refund_link_vnd_per_day
+        )
     except BillNotFound:
         limits.pay_misses.take(network)
         raise
 
 
-async def _open(link: str, directory: Directory, database: Database) -> Opened:
+async def _open(
+    link: str, directory: Directory, database: Database, *, by_link_vnd_max: int
+) -> Opened:
     parts = LINK.fullmatch(link)
     org = await directory.find_org(parts[1]) if parts else None
     if parts is None or org is None:
         raise BillNotFound("…")
     async with open_org_transaction(database, org.id) as session:
         bill = await get_bill_by_token(session, org.id, parts[2])
-        found, refunds = [], []
-        if bill.received_vnd:
-            found = await list_bill_credits(session, org.id, bill.id)
-            refunds = await list_waiting(session, org.id, bill.id)
-    return Opened(link=link, org=org, bill=bill, credits=found, refunds=refunds)
+        if not bill.received_vnd:
+            return Opened(link=link, org=org, bill=bill, credits=())
+        return Opened(
+            link=link,
+            org=org,
+            bill=bill,
+            credits=await list_bill_credits(session, org.id, bill.id),
+            refunds=await list_waiting(session, org.id, bill.id, vnd_max=by_link_vnd_max),
+            written_off_vnd=await sum_written_off(session, org.id, [bill.id]),
+        )
 
 
 TheOpened = Annotated[Opened, Depends(open_link)]
@@ -217,12 +250,15 @@ async def show_receipt(request: Request, opened: TheOpened, now: Now) -> Respons
     return private(templates.TemplateResponse(request, "pay_confirmation.html", asdict(page)))
 
 
-def state_of(bill: BillFacts, now: datetime) -> str:
+def state_of(opened: Opened, now: datetime) -> str:
     """Return which of the page's states a bill is in."""
+    bill = opened.bill
     if bill.is_part_paid:
         return "part_paid"  # the rest may come whenever it comes
     match effective_status(bill.status, expires_at=bill.expires_at, now=now):
-        case BillStatus.PAID if bill.amount_vnd is not None and bill.received_vnd > bill.amount_vnd:
+        case BillStatus.PAID if (
+            bill.amount_vnd is not None and opened.received_vnd > bill.amount_vnd
+        ):
             return "repeated"
         case BillStatus.PAID:
             return "late" if bill.is_late else "paid"
@@ -234,7 +270,7 @@ async def present_page(opened: Opened, now: datetime) -> PayPage:
     """Say everything the page shows."""
     bill = opened.bill
     bank = find_bank(bill.code_bin)
-    state = state_of(bill, now)
+    state = state_of(opened, now)
     code_vnd = bill.code_amount_vnd if bill.is_payable else bill.amount_vnd
     links = list_deep_links(
         bin=bill.code_bin,
@@ -261,8 +297,8 @@ async def present_page(opened: Opened, now: datetime) -> PayPage:
         is_timed=state == "open",
         amount_vnd=bill.amount_vnd,
         code_vnd=code_vnd,
-        received_vnd=bill.received_vnd,
-        extra_vnd=_extra_of(bill),
+        received_vnd=opened.received_vnd,
+        extra_vnd=opened.extra_vnd,
         expires_at=bill.expires_at.isoformat(),
         expires_words=present_instant(bill.expires_at),
         valid_for_s=max(1, round((bill.expires_at - bill.created_at).total_seconds())),
@@ -294,11 +330,11 @@ def present_confirmation(opened: Opened, now: datetime) -> ConfirmationPage:
         bank=name_bank(bill.code_bin),
         account=mask_tail(bill.code_account),
         holder_name=bill.holder_name,
-        state=state_of(bill, now),
+        state=state_of(opened, now),
         amount_vnd=bill.amount_vnd,
-        paid_vnd=bill.paid_vnd,
-        paid_words=spell_vnd(bill.paid_vnd),
-        extra_vnd=_extra_of(bill),
+        paid_vnd=opened.paid_vnd,
+        paid_words=spell_vnd(opened.paid_vnd),
+        extra_vnd=opened.extra_vnd,
         refund_vnd=opened.refund_vnd,
         has_refunds=bool(opened.refunds),
         lines=tuple(
@@ -306,19 +342,12 @@ def present_confirmation(opened: Opened, now: datetime) -> ConfirmationPage:
                 amount_vnd=credit.amount_vnd,
                 when=present_instant(credit.occurred_at, is_date_only=credit.is_date_only),
                 bank_reference=mask_tail(credit.bank_reference),
-                is_applied=credit.applied_vnd > 0,
+                is_applied=credit.applied_vnd > 0 or not opened.extra_vnd,
             )
             for credit in opened.credits
         ),
         printed_at=present_instant(now),
     )
-
-
-def _extra_of(bill: BillFacts) -> int:
-    """Return what is due back: beyond the amount, or all of a cancelled bill's money."""
-    if bill.status == BillStatus.CANCELLED:
-        return bill.received_vnd
-    return bill.received_vnd - bill.paid_vnd
 
 
 def present_instant(instant: datetime, *, is_date_only: bool = False) -> str:

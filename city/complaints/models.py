@@ -31,7 +31,7 @@ class Complaint(OrgRow):
         ),
         CheckConstraint("status <> 'answered' OR answer IS NOT NULL", name="answer_in_words"),
         CheckConstraint("refund_vnd > 0", name="refund_positive"),
-        CheckConstraint("refund_due_on IS NULL OR refund_vnd > 0", name="refund_due"),
+        CheckConstraint("refund_due_on IS NULL OR refund_vnd IS NOT NULL", name="refund_due"),
         CheckConstraint("category <> 'other' OR words IS NOT NULL", name="other_in_words"),
         # One of a kind waits at a time: so many can be open about one thing, and no more.
         Index(

@@ -15,6 +15,7 @@ from parking.exits.joined import lock_one_vehicle
 from parking.exits.rules import OWNER_KIND
 from payments.bills import settling
 from payments.bills.queries_owners import list_of_owner
+from payments.bills.queries_payments import sum_written_off
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,7 +29,8 @@ class PaidFor:
 async def lock_paid(session: AsyncSession, org_id: UUID, complaint: Complaint) -> PaidFor:
     """Lock what a complaint is about, and add up what was paid for it and not taken back.
 
-    Stays that were joined are one: what was paid for the other paid for the kept one.
+    Stays that were joined are one: what was paid for the other paid for the kept one. What was
+    given up of a bill was paid by nobody.
 
     Order of locks: the stays, their bills, their collections (docs/adr/0013). Of an erased stay the
     last two are left.
@@ -48,7 +50,8 @@ async def lock_paid(session: AsyncSession, org_id: UUID, complaint: Complaint) -
     bills = await settling.lock_bills(session, org_id, bill_ids)
     for stay_id in sorted(matter_ids):
         collected_vnd += await lock_money_of_session(session, org_id, stay_id)
+    written_off_vnd = await sum_written_off(session, org_id, bills)
     return PaidFor(
         matter_ids=[*matter_ids, *bills],
-        paid_vnd=collected_vnd + sum(bill.paid_vnd for bill in bills.values()),
+        paid_vnd=collected_vnd + sum(bill.paid_vnd for bill in bills.values()) - written_off_vnd,
     )

@@ -26,7 +26,8 @@ FIND_BILLS: Final = text("""
         SELECT id FROM bills WHERE org_id = :org_id AND reference = ANY(CAST(:references AS text[]))
         UNION
         SELECT id FROM bills
-        WHERE org_id = :org_id AND external_id IS NOT NULL AND external_id = CAST(:code AS text)
+        WHERE org_id = :org_id AND external_id IS NOT NULL
+          AND external_id = ANY(CAST(:codes AS text[]))
         UNION
         SELECT id FROM (
             SELECT id, amount_vnd FROM bills
@@ -45,8 +46,8 @@ FIND_CREDITS: Final = text(f"""
     WITH found AS (
         SELECT t.id FROM receiving_accounts a JOIN bank_transactions t
           ON t.org_id = a.org_id AND t.receiving_account_id = a.id
-          AND t.bank_reference <> '' AND t.bank_reference = CAST(:code AS text)
-        WHERE a.org_id = :org_id AND CAST(:code AS text) IS NOT NULL
+          AND t.bank_reference <> '' AND t.bank_reference = ANY(CAST(:codes AS text[]))
+        WHERE a.org_id = :org_id AND cardinality(CAST(:codes AS text[])) > 0
         UNION
         SELECT id FROM (
             SELECT id, amount_vnd FROM bank_transactions
@@ -109,7 +110,7 @@ FIND_REFUNDS: Final = text(f"""
         UNION
         SELECT id FROM newest
         WHERE amount_vnd = CAST(:amount_vnd AS bigint)
-           OR upper(bank_reference) = CAST(:code AS text)
+           OR upper(bank_reference) = ANY(CAST(:codes AS text[]))
            OR (cardinality(CAST(:words AS text[])) > 0 AND destination_name IS NOT NULL
                AND {HAS_WORDS.format("destination_name")}))
     SELECT r.id, r.amount_vnd, r.status, r.reason, r.bank_reference, r.requested_at AS at

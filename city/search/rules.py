@@ -51,7 +51,8 @@ class Wanted:
     """What a text may mean; each part that it has is looked for."""
 
     references: tuple[str, ...]  # of bills, ours
-    code: str | None  # a bank's reference or another system's number, upper case
+    # A bank's reference or another system's number: as it was typed, in capitals, in small letters.
+    codes: tuple[str, ...]
     amount_vnd: int | None
     plate: str | None  # compact
     words: tuple[str, ...]  # folded: lower case, without marks
@@ -59,7 +60,7 @@ class Wanted:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to look for."""
-        return not (self.references or self.code or self.amount_vnd or self.plate or self.words)
+        return not (self.references or self.codes or self.amount_vnd or self.plate or self.words)
 
 
 def read_query(text: str) -> Wanted:
@@ -70,7 +71,7 @@ def read_query(text: str) -> Wanted:
     amount_vnd = _read_amount(folded)
     return Wanted(
         references=tuple(one.reference for one in find_references(typed)),
-        code=folded.upper() if CODE.match(folded) and any(map(str.isdigit, folded)) else None,
+        codes=_list_codes(typed, folded),
         amount_vnd=amount_vnd,
         plate=_read_plate(typed) if any(map(str.isalpha, typed)) else None,
         words=tuple(words[:WORDS_MAX]),
@@ -81,6 +82,13 @@ def fold(text: str) -> str:
     """Return a text in lower case and without marks: "Cô Đào" → "co dao"."""
     marked = unicodedata.normalize("NFD", text.translate(STROKED_D)).lower()
     return "".join(one for one in marked if not unicodedata.combining(one))
+
+
+def _list_codes(typed: str, folded: str) -> tuple[str, ...]:
+    """List how a code may be kept: no index finds it whatever its case."""
+    if not CODE.match(folded) or not any(map(str.isdigit, folded)):
+        return ()
+    return tuple(dict.fromkeys((typed, folded.upper(), folded)))
 
 
 def _read_amount(folded: str) -> int | None:

@@ -104,14 +104,12 @@ def _values_of(kind: FoundKind, org_id: UUID, wanted: Wanted) -> dict[str, Any]:
     whole: dict[str, Any] = {"org_id": org_id, "limit": FOUND_MAX + 1}
     if kind is FoundKind.PARKING_SESSION:
         return {**whole, "plate": wanted.plate} if wanted.plate else {}
-    whole |= {"code": wanted.code, "amount_vnd": wanted.amount_vnd, "recent": RECENT_ROWS}
+    whole |= {"codes": list(wanted.codes), "amount_vnd": wanted.amount_vnd, "recent": RECENT_ROWS}
     references, words = list(wanted.references), list(wanted.words)
     if kind is FoundKind.BILL:
         return {**whole, "references": references}
     if kind is FoundKind.STATEMENT_LINE:
-        code = whole.pop("code")
-        codes = [code, code.lower()] if isinstance(code, str) else []
-        return {**whole, "codes": codes, "words": words, "recent_memos": RECENT_MEMOS}
+        return {**whole, "words": words, "recent_memos": RECENT_MEMOS}
     if kind is FoundKind.CREDIT:
         return {**whole, "words": words, "recent_memos": RECENT_MEMOS}
     return {**whole, "references": references, "words": words}

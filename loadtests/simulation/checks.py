@@ -34,7 +34,10 @@ async def check_sums(town: Town) -> list[str]:
         wanted["takings", payee.id] = town.model.takings_vnd(payee)
         wanted["not_takings", payee.id] = town.model.not_takings_vnd(payee)
     for account in _accounts(town):
-        wanted["bank_clearing", account.id] = -town.model.reported_vnd(account)
+        booked = town.booked.get(account.number)
+        proved_vnd = booked.proved_vnd if booked else 0  # a proof moves it between the two
+        wanted["bank", account.id] = -proved_vnd
+        wanted["bank_clearing", account.id] = proved_vnd - town.model.reported_vnd(account)
         wanted["unapplied_cash", account.id] = town.model.unapplied_vnd(account)
         wanted["refunds_in_transit", account.id] = town.model.in_transit_vnd(account)
     found = [
@@ -124,7 +127,7 @@ async def _check_breaks(town: Town, org: Organisation) -> list[str]:
         (
             one["kind"],
             one["amount_vnd"],
-            references.get(one["credit_id"] or "") or _bill_of(town, one),
+            references.get(one["credit_id"] or one["subject_id"]) or _bill_of(town, one),
         )
         for one in listed
     )
@@ -148,9 +151,12 @@ async def _check_refunds(town: Town, org: Organisation) -> list[str]:
 
 
 async def _read_references(town: Town, org: Organisation) -> dict[str, str]:
-    """Return the bank's reference of each of an organisation's credits, by the hub's id."""
-    query = "SELECT id::text, bank_reference FROM bank_transactions WHERE org_id = %s"
-    rows = await town.stage.select(query, org.market.org.id)
+    """Return the bank's reference of an organisation's credits and lines, by the hub's id."""
+    query = """
+        SELECT id::text, bank_reference FROM bank_transactions WHERE org_id = %s
+        UNION ALL SELECT id::text, bank_reference FROM statement_lines WHERE org_id = %s
+    """
+    rows = await town.stage.select(query, org.market.org.id, org.market.org.id)
     return {str(id_): str(reference) for id_, reference in rows}
 
 

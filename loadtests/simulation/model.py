@@ -6,13 +6,16 @@ documentation promises (docs/ledger.md, docs/refunds.md). Where it and the hub d
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 
 OWED = ("open", "part_paid")
 # What a refund posts, and what holds its money against a second one.
 POSTED = ("instructed", "unknown", "returned")
 LIVE = ("requested", "approved", *POSTED)
 DOUBTED_AFTER = timedelta(days=3)
+# What statements ask: a line's or a credit's other side. Only a proof answers it.
+OF_LINES = ("line_without_credit", "credit_without_line")
+HANOI = timezone(timedelta(hours=7))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -111,6 +114,11 @@ class Credit:
     refunds: list["Refund"] = field(default_factory=list)
 
     @property
+    def day(self) -> date:
+        """When it was, in Hà Nội."""
+        return self.occurred_at.astimezone(HANOI).date()
+
+    @property
     def applied_vnd(self) -> int:
         """What of it is explained."""
         if self.payment is not None:
@@ -134,6 +142,11 @@ class Item:
     bill: Bill | None = None
     is_open: bool = True
     is_held: bool = False  # a refund of it is under way
+
+    @property
+    def is_of_line(self) -> bool:
+        """Whether it is about a line without its credit, or the other way round."""
+        return self.kind in OF_LINES
 
 
 @dataclass(kw_only=True, eq=False)
@@ -285,7 +298,7 @@ class Model:
         )
 
     def reported_vnd(self, account: Account) -> int:
-        """What was reported of an account: its bank clearing, while no line clears it."""
+        """What was reported of an account: its bank clearing until lines prove it."""
         return sum(c.reported_vnd or 0 for c in self.credits if c.account is account)
 
     def not_takings_vnd(self, payee: Payee) -> int:
@@ -348,9 +361,10 @@ class Model:
     def _name_later(self, credit: Credit, memo: str) -> None:
         """A later report names a bill that the first did not: followed, unless a person spoke."""
         if credit.by_person:
-            if not credit.is_memo_added:
-                credit.is_memo_added = True
+            is_said = self._named(credit, memo) is credit.bill  # what the person said, too
+            if not credit.is_memo_added and not is_said:
                 self._open_item("contradiction", credit.reported_vnd, credit, always=True)
+            credit.is_memo_added = True
             return
         self._close_items(credit)
         credit.reported_memo, credit.payee = memo, None
@@ -374,7 +388,7 @@ class Model:
     def _close_items(self, credit: Credit) -> None:
         """What is explained now stands on the list no more; evidence stays until somebody looks."""
         for item in self.items:
-            if item.credit is credit and item.kind != "contradiction":
+            if item.credit is credit and item.kind not in ("contradiction", *OF_LINES):
                 item.is_open = False
 
     def _give_back(self, bill: Bill) -> None:

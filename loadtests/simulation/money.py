@@ -17,7 +17,8 @@ from sandbox.faults import FaultProfile
 from sandbox.memos import Style
 from sandbox.providers.contract import Message
 
-SEEN_BACK: Final = timedelta(hours=23)  # a poll sees a day back; its edge is not looked at
+SEEN_BACK: Final = timedelta(hours=24)  # how far a poll sees, that second included
+LISTED_MAX: Final = 50  # transactions in a provider's answer, the newest first
 SILENT_FOR: Final = timedelta(minutes=45)
 # Fault profiles of a callback, and how often each comes up.
 FAULTS: Final[dict[str, tuple[int, dict[str, Any]]]] = {
@@ -211,14 +212,18 @@ async def check_bill(town: Town) -> str | None:
 def receive_list(town: Town, account: Account) -> int:
     """The hub read a provider's list of an account; return how many credits were new to it.
 
-    SePay lists the newest first, and the hub takes them in that order.
+    SePay lists the newest first, and the hub takes them in that order: first what is new to it,
+    then what a repeat names that its first report did not.
     """
-    since = town.stage.clock.now - SEEN_BACK
-    new = 0
-    for credit in reversed(town.model.credits):
-        if credit.account is account and credit.occurred_at > since:
-            new += credit.reported_vnd is None
-            town.model.report(credit, credit.amount_vnd, credit.memo)
+    since = (town.stage.clock.now - SEEN_BACK).replace(microsecond=0)
+    listed = [
+        credit
+        for credit in reversed(town.model.credits)
+        if credit.account is account and credit.occurred_at >= since
+    ][:LISTED_MAX]
+    new = sum(credit.reported_vnd is None for credit in listed)
+    for credit in sorted(listed, key=lambda one: one.reported_vnd is not None):
+        town.model.report(credit, credit.amount_vnd, credit.memo)
     return new
 
 

@@ -106,11 +106,16 @@ async def close_break(town: Town) -> str | None:
     if not items:
         return None
     item = town.chance.choice(items)
+    await close_item(town, item)
+    return f"{item.kind} of {item.amount_vnd} closed in words"
+
+
+async def close_item(town: Town, item: Item) -> None:
+    """Close a break in words."""
     finance = town.orgs[item.org].people["finance"]
     body = {"resolution": "Đã xem với ngân hàng"}
     await ask(finance, "POST", f"/v1/breaks/{await find_break(town, item)}/close", json=body)
     item.is_open = False
-    return f"{item.kind} of {item.amount_vnd} closed in words"
 
 
 async def request_refund(town: Town) -> str | None:

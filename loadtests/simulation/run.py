@@ -14,7 +14,7 @@ from typing import Final
 
 from core.clock import HANOI, day_bounds, hanoi_day, read_clock
 from core.settings import Settings
-from loadtests.simulation import money, parking, people, statements
+from loadtests.simulation import closing, money, parking, people, statements
 from loadtests.simulation.checks import check_invariants, check_sums, check_totals, check_whole
 from loadtests.simulation.stage import a_stage
 from loadtests.simulation.town import Town, found_town
@@ -240,7 +240,8 @@ class _Run:
                 return
         await self._work()
         days = [self.first + timedelta(days=n) for n in range((day - self.first).days + 1)]
-        await self._hold(await check_whole(self.town) + await check_totals(self.town, days))
+        found = await check_whole(self.town) + await check_totals(self.town, days)
+        await self._hold(found + await closing.check_books(self.town))
 
     async def _note(self, name: str, said: str) -> None:
         """Write a step down, let the worker work now and then, and check."""
@@ -269,6 +270,8 @@ class _Run:
         """Let the worker do what is due: before invariants, or what it has not done is overdue."""
         await self.town.stage.run_jobs()
         await self.town.stage.settle()
+        await self.town.stage.wait_for_jobs()
+        await statements.follow_matching(self.town)
         self.town.model.doubt_refunds(self.town.stage.clock.now)
 
     async def _hold(self, problems: list[str]) -> None:
@@ -303,10 +306,15 @@ async def import_statements(town: Town, day: date) -> list[str]:
     return await statements.import_day(town, day)
 
 
-# What happens at a day's end, in this order. Matching lines, and closing the day, go behind the
-# statements: each is a function that does its part, waits for its jobs, and says what it did.
+async def close_day(town: Town, day: date) -> list[str]:
+    """Close the day of the books, after midnight."""
+    return await closing.close_day(town, day)
+
+
+# What happens at a day's end, in this order. Each waits for its jobs, and says what it did.
 DAY_ENDS: Final[tuple[Callable[[Town, date], Awaitable[list[str]]], ...]] = (
     end_shifts,
     poll_for_the_unreported,
     import_statements,
+    close_day,
 )

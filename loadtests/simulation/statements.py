@@ -1,15 +1,16 @@
 """The end of a day: the bank's statement of each account is imported, in some format, with faults.
 
-`DAY_ENDS` in run.py has what happens at a day's end, in order. What matches lines with credits, and
-what closes a day, takes its place there, behind the statements.
+`DAY_ENDS` in run.py has what happens at a day's end, in order. The hub matches an account's lines
+when its statement is accepted, and again when a callback comes later; the model follows it.
 """
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final
 
 from loadtests.city import BIN
-from loadtests.simulation.model import Account
+from loadtests.simulation.lines import AccountLines, BookedLine
+from loadtests.simulation.model import HANOI, Account
 from loadtests.simulation.money import pick
 from loadtests.simulation.town import Town, Unexpected, ask
 from sandbox.errors import NotFound
@@ -26,6 +27,7 @@ FAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"extra": 1},
 )
 WITH_TOTALS: Final = ("csv", "xlsx", "html")
+SWEPT_WITHIN: Final = timedelta(hours=6)  # open lines are all looked at again
 
 
 async def import_day(town: Town, day: date) -> list[str]:
@@ -36,27 +38,75 @@ async def import_day(town: Town, day: date) -> list[str]:
         if statement is None or not statement.lines:
             continue
         done.append(await _import(town, account, statement))
-        known = town.booked.setdefault(account.number, [])
-        known += [(line.booked_on, line.signed_vnd) for line in statement.lines]
     return done
 
 
+async def follow_matching(town: Town) -> None:
+    """Let the model prove what the hub must have proved once its jobs are done.
+
+    Raises:
+        Unexpected: the hub has not looked at an account's open lines for too long.
+    """
+    for account in _accounts(town):
+        if account.number in town.booked:
+            await _follow(town, account)
+
+
 async def check_lines(town: Town) -> list[str]:
-    """Hold the hub's lines against what the bank booked; return what differs."""
+    """Hold the hub's lines against what the bank booked, and their proofs; return what differs."""
     query = """
-        SELECT booked_on, CASE direction WHEN 'in' THEN amount_vnd ELSE -amount_vnd END
-        FROM statement_lines WHERE receiving_account_id = %s
+        SELECT l.booked_on, CASE l.direction WHEN 'in' THEN l.amount_vnd ELSE -l.amount_vnd END,
+               l.bank_reference, coalesce(c.bank_reference, ''), coalesce(p.amount_vnd, 0)
+        FROM statement_lines l
+        LEFT JOIN proofs p ON p.org_id = l.org_id AND p.line_id = l.id AND p.reversed_at IS NULL
+        LEFT JOIN bank_transactions c ON c.org_id = p.org_id AND c.id = p.credit_id
+        WHERE l.receiving_account_id = %s
     """
     found = []
     for account in _accounts(town):
-        rows = await town.stage.select(query, account.id)
-        wanted = sorted(town.booked.get(account.number, []))
-        if sorted(rows) != wanted:
+        said = sorted(await town.stage.select(query, account.id))
+        booked = town.booked.get(account.number)
+        wanted = sorted(_tell(line) for line in (booked.lines if booked else ()))
+        if said != wanted:
             found.append(
-                f"account {account.number} has {len(rows)} lines of statements,"
-                f" and its bank booked {len(wanted)}"
+                f"account {account.number} has lines (day, đồng, reference, proved by, đồng)"
+                f" {[one for one in said if one not in wanted][:3]} of {len(said)},"
+                f" by the model {[one for one in wanted if one not in said][:3]} of {len(wanted)}"
             )
     return found
+
+
+def _tell(line: BookedLine) -> tuple[date, int, str, str, int]:
+    credit = line.credit
+    proof = (credit.reference, credit.amount_vnd) if line.is_proved else ("", 0)
+    return (line.booked_on, credit.amount_vnd, credit.reference, *proof)
+
+
+async def _follow(town: Town, account: Account) -> None:
+    query = "SELECT matched_at, swept_at FROM account_matching WHERE receiving_account_id = %s"
+    now, booked = town.stage.clock.now, town.booked[account.number]
+    runs = await town.stage.select(query, account.id)
+    matched_at, swept_at = runs[0] if runs else (None, None)
+    if swept_at is None or (booked.has_open() and now - swept_at > SWEPT_WITHIN):
+        raise Unexpected(f"lines of account {account.number} were last looked at {swept_at}")
+    booked.prove(town.model.items)
+    if matched_at == town.matched.get(account.id) and matched_at != now:
+        return  # no run since
+    town.matched[account.id] = matched_at
+    today = matched_at.astimezone(HANOI).date()
+    booked.ask(today, town.model.credits, town.model.items)
+
+
+def _book(town: Town, account: Account, statement: Statement) -> None:
+    """Let the model know the lines of a statement that is accepted for the first time."""
+    credits_ = {credit.reference: credit for credit in town.model.credits}
+    booked = town.booked.setdefault(account.number, AccountLines(account=account))
+    for line in statement.lines:
+        known = BookedLine(credit=credits_[line.reference], booked_on=line.booked_on)
+        if line.signed_vnd != known.credit.amount_vnd:
+            raise Unexpected(f"the sandbox's bank booked {line.signed_vnd} as {line.reference}")
+        booked.lines.append(known)
+        booked.days.add(line.booked_on)
 
 
 async def _import(town: Town, account: Account, statement: Statement) -> str:
@@ -72,6 +122,7 @@ async def _import(town: Town, account: Account, statement: Statement) -> str:
         how = f"after one with {'/'.join(faults)}"
     content = write(statement, form, StatementFaults())
     made = await _upload(town, account, content)
+    _book(town, account, statement)
     await _accept(town, account, made)
     if how == "twice":
         again = await _upload(town, account, content)
@@ -105,6 +156,7 @@ async def _accept(town: Town, account: Account, made: Any) -> None:
     accepted = await ask(finance, "GET", path)
     if accepted["status"] != "visible":
         raise Unexpected(f"an accepted statement is {accepted['status']}: {accepted['problems']}")
+    await _follow(town, account)
 
 
 def _draw_up(town: Town, account: Account, day: date) -> Statement | None:

@@ -4,7 +4,7 @@ Founded by the hub's own services; everything after that goes through the API.
 """
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from random import Random
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +18,7 @@ from identity.people import service
 from identity.people.rules import Role, Scope, ScopeKind
 from loadtests.booths import found_lots
 from loadtests.city import BIN, Market, found_market
+from loadtests.simulation.lines import AccountLines
 from loadtests.simulation.model import Account, Model, Payee
 from loadtests.simulation.stage import Stage, new_client
 from registry import REGISTRY
@@ -56,6 +57,7 @@ class Organisation:
     silent_until: datetime | None = None  # its provider loses every callback meanwhile
     shift: str | None = None  # of the attendant
     shift_cash_vnd: int = 0
+    closed_days: int = 0  # of its books
 
     def is_silent(self, now: datetime) -> bool:
         """Whether its provider calls nobody back at an instant."""
@@ -78,8 +80,9 @@ class Town:
     ids: IdMaker
     vehicles: int = 0
     stays: list[Any] = field(default_factory=list)
-    # Lines of imported statements, by account number: (booked on, đồng; below zero: out).
-    booked: dict[str, list[tuple[date, int]]] = field(default_factory=dict)
+    # Of accepted statements, by account number.
+    booked: dict[str, AccountLines] = field(default_factory=dict)
+    matched: dict[str, datetime] = field(default_factory=dict)  # the hub's last run, by account id
 
     def new_id(self) -> str:
         """Return an id as a client makes one: UUIDv7 of the simulated time."""

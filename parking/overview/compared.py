@@ -40,6 +40,7 @@ class ComparedStay(NamedTuple):
     paid_vnd: int  # as the stay says
     bank_vnd: int  # that a bank reported for its bills
     other_vnd: int  # of its bills by toll account or in cash
+    written_off_vnd: int  # of its bills: given up by two people, and paid by nobody
     collected_vnd: int  # at the gate: cash, and what was paid on behalf
     differences: tuple[Difference, ...]
 
@@ -54,6 +55,7 @@ class ComparedDay(NamedTuple):
     paid_vnd: int
     bank_vnd: int
     other_vnd: int
+    written_off_vnd: int
     collected_vnd: int
     differences: dict[Difference, int]  # how many stays have it
 
@@ -102,10 +104,10 @@ async def read_day(session: AsyncSession, org_id: UUID, lot_id: UUID, day: date)
     """Add up the stays that left a lot on a day, as they are known now."""
     since, until = day_bounds(day)
     row = await queries_compared.sum_compared(session, org_id, lot_id, since=since, until=until)
-    return ComparedDay._make([*row[:8], dict(zip(COUNTED, row[8:], strict=True))])
+    return ComparedDay._make([*row[:9], dict(zip(COUNTED, row[9:], strict=True))])
 
 
 def _read(row: tuple[Any, ...]) -> ComparedStay:
-    found = tuple(one for one, is_so in zip(DIFFERENCES, row[12:], strict=True) if is_so)
+    found = tuple(one for one, is_so in zip(DIFFERENCES, row[13:], strict=True) if is_so)
     plate = None if row[3] is None else mask_plate(row[3])
-    return ComparedStay._make([*row[:3], plate, *row[4:12], found])
+    return ComparedStay._make([*row[:3], plate, *row[4:13], found])

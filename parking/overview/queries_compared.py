@@ -18,12 +18,13 @@ from parking.collections.rules import MONEY
 _COMPARED: Final = """
     SELECT s.id, s.left_at, s.vehicle_class, s.plate, s.ticket, s.exit_reason,
            coalesce(s.price_vnd, 0) AS price_vnd, s.waived_vnd, s.paid_vnd,
-           b.bank_vnd, b.other_vnd, c.collected_vnd,
+           b.bank_vnd, b.other_vnd, b.written_off_vnd, c.collected_vnd,
            s.entry_photo IS NULL AS no_entry_photo,
            s.exit_photo IS NULL AND s.exit_reason IN ('unconfirmed', 'manual', 'arrears')
                AS no_exit_photo,
            coalesce(s.price_vnd, 0) > s.paid_vnd + s.waived_vnd AS owes,
-           s.paid_vnd <> b.bank_vnd + b.other_vnd + c.collected_vnd AS paid_differs,
+           s.paid_vnd <> b.bank_vnd + b.other_vnd + b.written_off_vnd + c.collected_vnd
+               AS paid_differs,
            s.exit_reason = 'unconfirmed' AND b.bank_vnd = 0 AS not_in_bank
     FROM parking_sessions s
     CROSS JOIN LATERAL (
@@ -35,8 +36,10 @@ _COMPARED: Final = """
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(p.amount_vnd) FILTER (WHERE p.source_kind = 'credit'), 0)::bigint
                    AS bank_vnd,
-               coalesce(sum(p.amount_vnd) FILTER (WHERE p.source_kind <> 'credit'), 0)::bigint
-                   AS other_vnd
+               coalesce(sum(p.amount_vnd) FILTER (
+                   WHERE p.source_kind NOT IN ('credit', 'write_off')), 0)::bigint AS other_vnd,
+               coalesce(sum(p.amount_vnd) FILTER (WHERE p.source_kind = 'write_off'), 0)::bigint
+                   AS written_off_vnd
         FROM bills d JOIN payments p ON p.org_id = d.org_id AND p.bill_id = d.id
         WHERE d.org_id = s.org_id AND d.owner_id = ANY(o.ids)
           AND d.owner_kind = 'parking_session' AND p.reversed_at IS NULL) AS b
@@ -60,9 +63,10 @@ SUM_COMPARED = text(f"""
     SELECT count(*), count(*) FILTER (WHERE {_IS_ODD}), coalesce(sum(price_vnd), 0)::bigint,
            coalesce(sum(waived_vnd), 0)::bigint, coalesce(sum(paid_vnd), 0)::bigint,
            coalesce(sum(bank_vnd), 0)::bigint, coalesce(sum(other_vnd), 0)::bigint,
-           coalesce(sum(collected_vnd), 0)::bigint, count(*) FILTER (WHERE owes),
-           count(*) FILTER (WHERE paid_differs), count(*) FILTER (WHERE not_in_bank),
-           count(*) FILTER (WHERE no_entry_photo), count(*) FILTER (WHERE no_exit_photo)
+           coalesce(sum(written_off_vnd), 0)::bigint, coalesce(sum(collected_vnd), 0)::bigint,
+           count(*) FILTER (WHERE owes), count(*) FILTER (WHERE paid_differs),
+           count(*) FILTER (WHERE not_in_bank), count(*) FILTER (WHERE no_entry_photo),
+           count(*) FILTER (WHERE no_exit_photo)
     FROM ({_COMPARED}) AS compared
 """)  # noqa: S608
 

@@ -40,7 +40,9 @@ class TaxExport(OrgRow):
     made_at: Mapped[datetime | None]
     row_count: Mapped[int | None]
     exported_vnd: Mapped[Vnd | None]  # what its rows add up to
-    takings_vnd: Mapped[Vnd | None]  # of the payees who took it, all of the month
+    takings_vnd: Mapped[
+        Vnd | None
+    ]  # of the payees who took it, all of the month: with what they gave up
     content_bytes: Mapped[int | None] = mapped_column(BigInteger)
     content_sha256: Mapped[bytes | None] = mapped_column(LargeBinary)
 

@@ -24,10 +24,11 @@ _FROM_BILL: Final = """
     LEFT JOIN shifts h
       ON b.owner_kind = 'parking_float' AND h.org_id = b.org_id AND h.id = b.owner_id
 """
-# What is no parking's is left out: its bill has no such owner.
+# What is no parking's is left out: its bill has no such owner. So is what was given up of a bill:
+# nobody paid it.
 FIND_PAYMENTS = text(f"""
     SELECT p.id, {_OF_BILL} FROM payments p {_FROM_BILL}
-    WHERE p.org_id = :org_id AND p.id = ANY(CAST(:ids AS uuid[]))
+    WHERE p.org_id = :org_id AND p.id = ANY(CAST(:ids AS uuid[])) AND p.source_kind <> 'write_off'
       AND coalesce(s.lot_id, x.seller_lot_id, h.lot_id) IS NOT NULL
 """)  # noqa: S608 (our own words)
 FIND_REFUNDS = text(f"""
@@ -74,7 +75,10 @@ ITEMS: Final = {
 async def find_payments(
     session: AsyncSession, org_id: UUID, payment_ids: Collection[UUID]
 ) -> dict[UUID, tuple[Sale, UUID]]:
-    """Find (sale, bill) of those of these payments that were for parking, taken back or not."""
+    """Find (sale, bill) of those of these payments that were for parking, taken back or not.
+
+    A write-off is none: no money came by it.
+    """
     return await _find_of_bills(session, FIND_PAYMENTS, org_id, payment_ids)
 
 

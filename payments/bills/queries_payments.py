@@ -47,6 +47,12 @@ HAS_REFUNDS = text("""
         WHERE org_id = :org_id AND bill_id = ANY(CAST(:bill_ids AS uuid[]))
           AND reversed_at IS NULL AND refundable_vnd <> amount_vnd)
 """)
+# What nobody paid: the rest of a bill that two people gave up.
+SUM_WRITTEN_OFF = text("""
+    SELECT coalesce(sum(amount_vnd), 0)::bigint FROM payments
+    WHERE org_id = :org_id AND bill_id = ANY(CAST(:bill_ids AS uuid[]))
+      AND source_kind = 'write_off' AND reversed_at IS NULL
+""")
 FREE_REFUNDABLE = text("""
     UPDATE payments SET refundable_vnd = refundable_vnd + :amount_vnd
     WHERE org_id = :org_id AND id = :id
@@ -241,6 +247,12 @@ async def has_refunds(session: AsyncSession, org_id: UUID, bill_ids: Collection[
     """Whether any payment in force of some locked bills is given back, or on its way, in part."""
     rows = await run(session, HAS_REFUNDS, {"org_id": org_id, "bill_ids": list(bill_ids)})
     return bool(rows[0][0])
+
+
+async def sum_written_off(session: AsyncSession, org_id: UUID, bill_ids: Collection[UUID]) -> int:
+    """Return how many đồng of what some bills were paid was given up: no money came for it."""
+    values = {"org_id": org_id, "bill_ids": list(bill_ids)}
+    return int((await run(session, SUM_WRITTEN_OFF, values))[0][0])
 
 
 async def find_payment(

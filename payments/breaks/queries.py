@@ -34,12 +34,17 @@ INSERT_BREAKS = InsertMany(
     ending="ON CONFLICT (org_id, kind, subject_id) WHERE closed_at IS NULL DO NOTHING",
 )
 
-# The values joined are this statement's own: who waited finds them as they were.
+# Locked in the order of ids, so that two who close the same ones wait one after the other. The
+# values joined are this statement's own: who waited finds them as they were.
 CLOSE_BREAKS_OF = text("""
-    UPDATE breaks k SET closed_at = :now, resolution = t.resolution
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:resolutions AS text[])) AS t (id, resolution)
-    WHERE k.org_id = :org_id AND k.subject_id = t.id AND k.closed_at IS NULL
-      AND k.kind = ANY(CAST(:kinds AS text[]))
+    WITH due AS (
+        SELECT k.id, t.resolution
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:resolutions AS text[])) AS t (id, resolution)
+        JOIN breaks k ON k.subject_id = t.id
+        WHERE k.org_id = :org_id AND k.closed_at IS NULL AND k.kind = ANY(CAST(:kinds AS text[]))
+        ORDER BY k.id FOR NO KEY UPDATE OF k)
+    UPDATE breaks k SET closed_at = :now, resolution = due.resolution
+    FROM due WHERE k.org_id = :org_id AND k.id = due.id AND k.closed_at IS NULL
 """)
 
 CLOSE_BREAKS = text("""

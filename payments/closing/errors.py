@@ -16,6 +16,9 @@ _WORDS: Final[Mapping[NotReady, str]] = {
     NotReady.OUTAGE_NOT_PLANNED: "After {count} outages nothing has been polled yet.",
     NotReady.STATEMENT_MISSING: "No statement has this day.",
     NotReady.STATEMENT_BEING_WRITTEN: "The lines of its statement are being written.",
+    NotReady.STATEMENT_ENDS_EARLY: (
+        "Its statement came before the day was over: send one that was made after midnight."
+    ),
     NotReady.LINES_NOT_EXPLAINED: "{count} lines with {amount_vnd} ₫ are not explained.",
     NotReady.BALANCE_DIFFERS: (
         "The statement closes with {closing_vnd} ₫; the books have {bank_vnd} ₫, and {late_vnd} ₫"
@@ -108,6 +111,18 @@ class OpeningNeedsAnother(HubError):
 
     def __init__(self) -> None:
         super().__init__("You proposed it, so another person must confirm it.")
+
+
+class StillCarried(HubError):
+    """The account carries credits one by one, from an opening balance before."""
+
+    kind, code, title = Kind.CONFLICT, "still_carried", "Credits are still carried"
+
+    def __init__(self, last: date) -> None:
+        super().__init__(
+            f"At the end of {last:%d/%m/%Y} it carries credits one by one. Prove a day by callbacks"
+            " only, close it, and open the day after it with a balance."
+        )
 
 
 class CreditNotUnderWay(HubError):

@@ -20,6 +20,7 @@ from payments.closing.errors import (
     OpeningBalanceKnown,
     OpeningNeedsAnother,
     StatementProofNeedsOpening,
+    StillCarried,
 )
 from payments.closing.models import OpeningBalance
 from payments.closing.rules import UNDER_WAY_MAX, Proof, open_account
@@ -27,6 +28,8 @@ from payments.ledger import books
 from payments.ledger import service as ledger
 from payments.ledger.errors import DayAhead, DayNotNext
 from payments.ledger.rules import AccountCode
+from payments.reconciliation.matching import unprove_before
+from payments.reconciliation.queries import lock_account
 
 ONE_DAY = timedelta(days=1)
 
@@ -98,13 +101,17 @@ async def confirm_opening(
 ) -> OpeningBalance:
     """Confirm an opening balance as the second person: it posts, and statements count from its day.
 
-    All clearing until that day is taken away, and what is under way is put back credit by credit.
+    Lines that were booked before it, and explained in the open day, are taken back: their money is
+    in the balance. All clearing until that day is taken away, and what is under way is put back
+    credit by credit.
     The day before must be closed, so that nothing is added to what is taken away. Idempotent.
 
     Raises:
         OpeningBalanceNotFound, OpeningBalanceDecided
         OpeningNeedsAnother: who proposed it.
         DayNotNext: the day before is open. DayNotOpen: its own day is closed.
+        TooManyLinesBefore: too many lines from before the day are explained in the open day.
+        StillCarried: credits are carried one by one, which the balance would take away as one sum.
         CreditNotUnderWay: a credit has no clearing up to that day.
     """
     opening = await queries.lock_opening(session, org_id, account_id, opening_id)
@@ -115,13 +122,16 @@ async def confirm_opening(
     if actor.id is None or actor.id == opening.proposed_by:
         raise OpeningNeedsAnother
     before = opening.day - ONE_DAY
+    await lock_account(session, org_id, account_id)  # matching's, which is taken before the books
     closed_through = await books.hold_books(session, org_id)
     if closed_through is None or closed_through < before:
         raise DayNotNext(before if closed_through is None else closed_through + ONE_DAY)
     if closed_through > before:
         raise DayNotOpen(closed_through + ONE_DAY)
-    clearing_vnd = -await _read_balance(session, opening, AccountCode.BANK_CLEARING, before)
-    bank_vnd = -await _read_balance(session, opening, AccountCode.BANK, before)
+    if await queries.is_carrying(session, org_id, account_id):
+        raise StillCarried(before)
+    await unprove_before(session, org_id, account_id, opening.day, now=now)
+    bank_vnd, clearing_vnd = await _read_balances(session, opening, before)
     under_way_vnd = await _read_under_way(session, opening, before)
     opening.confirmed_by, opening.confirmed_at = actor.id, now
     opening.bank_vnd = opening.amount_vnd - bank_vnd
@@ -221,14 +231,17 @@ async def set_proof(
     )
 
 
-async def _read_balance(
-    session: AsyncSession, opening: OpeningBalance, code: AccountCode, day: date
-) -> int:
+async def _read_balances(
+    session: AsyncSession, opening: OpeningBalance, day: date
+) -> tuple[int, int]:
+    """Return debits minus credits of bank and of clearing at the end of a closed day."""
     account_id = opening.receiving_account_id
+    codes = (AccountCode.BANK, AccountCode.BANK_CLEARING)
     found = await books.read_balances(
-        session, opening.org_id, code, [account_id], closed=day, until=day
+        session, opening.org_id, codes, [account_id], closed=day, until=day
     )
-    return found[account_id]
+    bank_vnd, clearing_vnd = (-found[code][account_id] for code in codes)
+    return bank_vnd, clearing_vnd
 
 
 async def _read_under_way(

@@ -50,14 +50,7 @@ async def close_over(
         session, org_id, day, account_id, reason=reason, by=actor.id, now=now
     )
     if is_second:
-        gap = NewBreak(
-            kind=BreakKind.STATEMENT_GAP,
-            subject_id=account_id,
-            reason=Reason(
-                BreakReason.CLOSED_OVER,
-                {"account": mask_tail(account.account_number), "day": day.isoformat()},
-            ),
-        )
+        gap = make_gap(account_id, account.account_number, day)
         await insert_breaks_once(session, org_id, [gap], now=now)
     if is_second is not None:
         record_change(
@@ -74,3 +67,13 @@ async def close_over(
     found = await queries.find_over(session, org_id, day, account_id)
     assert found is not None
     return found
+
+
+def make_gap(account_id: UUID, account_number: str, day: date) -> NewBreak:
+    """Make the item that stands open for an account of which a day is closed over."""
+    facts = {"account": mask_tail(account_number), "day": day.isoformat()}
+    return NewBreak(
+        kind=BreakKind.STATEMENT_GAP,
+        subject_id=account_id,
+        reason=Reason(BreakReason.CLOSED_OVER, facts),
+    )

@@ -24,6 +24,12 @@ LIST_ACCOUNTS = text("""
                WHERE t.org_id = a.org_id AND t.receiving_account_id = a.id
                  AND t.period_to >= :day AND t.period_from <= :day AND t.status = 'accepted')
                AS is_being_written,
+           coalesce(p.proof, '') <> 'statement' OR EXISTS (
+               SELECT FROM statements t
+               WHERE t.org_id = a.org_id AND t.receiving_account_id = a.id
+                 AND t.period_to >= :day AND t.period_from <= :day
+                 AND t.status IN ('accepted', 'visible') AND t.created_at >= :ends_at)
+               AS is_whole,
            l.open_lines, l.open_lines_vnd, l.late_lines_vnd,
            o.by_1, o.by_2, o.reason
     FROM receiving_accounts a
@@ -135,6 +141,7 @@ class AccountRow(NamedTuple):
     closing_vnd: int | None
     line_count: int | None
     is_being_written: bool
+    is_whole: bool
     open_lines: int
     open_lines_vnd: int
     late_lines_vnd: int

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from payments.closing.errors import OpeningBalanceNotFound
@@ -28,6 +28,11 @@ SAY_OVER = text("""
     DO UPDATE SET by_2 = :by, at_2 = :now
     WHERE closed_over_days.by_2 IS NULL AND closed_over_days.by_1 <> :by
     RETURNING by_2 IS NOT NULL
+""")
+IS_CARRYING = text("""
+    SELECT EXISTS (
+        SELECT FROM carried_items
+        WHERE org_id = :org_id AND receiving_account_id = :account_id AND cleared_day IS NULL)
 """)
 # What of these credits came to the account and is money of its own.
 LIST_CREDITS = text("""
@@ -135,6 +140,17 @@ async def find_opening(
     return await session.scalar(query.order_by(OpeningBalance.day.desc()).limit(1))
 
 
+async def find_opening_day(session: AsyncSession, org_id: UUID, account_id: UUID) -> date | None:
+    """Find the day of an account's newest opening balance that is confirmed: its go-live."""
+    query = select(func.max(OpeningBalance.day)).where(
+        OpeningBalance.org_id == org_id,
+        OpeningBalance.receiving_account_id == account_id,
+        OpeningBalance.confirmed_at.is_not(None),
+        OpeningBalance.ended_at.is_(None),
+    )
+    return await session.scalar(query)
+
+
 async def get_opening(session: AsyncSession, org_id: UUID, opening_id: UUID) -> OpeningBalance:
     """Return an opening balance, whatever became of it.
 
@@ -165,6 +181,12 @@ async def lock_opening(
     if found is None:
         raise OpeningBalanceNotFound
     return found
+
+
+async def is_carrying(session: AsyncSession, org_id: UUID, account_id: UUID) -> bool:
+    """Return whether an account carries credits one by one at the end of the last closed day."""
+    values = {"org_id": org_id, "account_id": account_id}
+    return bool((await session.execute(IS_CARRYING, values)).scalar_one())
 
 
 async def list_credits(

@@ -74,10 +74,8 @@ async def read_checklist(
     breaks = await queries.list_breaks(session, org_id, starts_at=since, ends_at=ends_at)
     if balances is None and is_next and closed is not None:
         ids = [one.id for one in rows]
-        balances = {
-            code: await books.read_balances(session, org_id, code, ids, closed=closed, until=day)
-            for code in (AccountCode.BANK, AccountCode.BANK_CLEARING)
-        }
+        codes = (AccountCode.BANK, AccountCode.BANK_CLEARING)
+        balances = await books.read_balances(session, org_id, codes, ids, closed=closed, until=day)
     accounts = tuple(
         _gather(one, polls.get(one.id, (0, None)), breaks.get(one.id, {}), balances) for one in rows
     )
@@ -129,6 +127,7 @@ def _gather(
         proof=Proof(row.proof),
         statement=owned,
         is_being_written=row.is_being_written,
+        is_whole=row.is_whole,
         open_lines=row.open_lines,
         open_lines_vnd=row.open_lines_vnd,
         late_lines_vnd=row.late_lines_vnd,

@@ -61,6 +61,7 @@ class NotReady(StrEnum):
     # An account with statements
     STATEMENT_MISSING = "statement_missing"
     STATEMENT_BEING_WRITTEN = "statement_being_written"
+    STATEMENT_ENDS_EARLY = "statement_ends_early"  # no file of it came after the day was over
     LINES_NOT_EXPLAINED = "lines_not_explained"  # count, amount_vnd
     BALANCE_DIFFERS = "balance_differs"  # closing_vnd, bank_vnd, late_vnd
     # An account with callbacks alone
@@ -105,6 +106,7 @@ class AccountFacts:
     proof: Proof
     statement: OwnedDay | None = None
     is_being_written: bool = False
+    is_whole: bool = True  # a file that has the day came once it was over
     open_lines: int = 0  # of the day
     open_lines_vnd: int = 0
     late_lines_vnd: int = 0  # open lines up to the day, in minus out
@@ -186,6 +188,8 @@ def _of_statement(facts: AccountFacts) -> list[Reason]:
         return [Reason(NotReady.STATEMENT_MISSING)]
     if facts.is_being_written:
         return [Reason(NotReady.STATEMENT_BEING_WRITTEN)]
+    if not facts.is_whole:
+        return [Reason(NotReady.STATEMENT_ENDS_EARLY)]
     if facts.open_lines:
         said = {"count": facts.open_lines, "amount_vnd": facts.open_lines_vnd}
         return [Reason(NotReady.LINES_NOT_EXPLAINED, said)]

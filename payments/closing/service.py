@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,10 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor
 from core.db import Database
 from core.tenancy import open_org_transaction
-from payments.breaks.queries import close_breaks_of
+from payments.breaks.queries import close_breaks_of, insert_breaks_once
 from payments.breaks.rules import BreakKind
+from payments.breaks.types import NewBreak
 from payments.closing import queries, queries_days
 from payments.closing.errors import DayNotReady
+from payments.closing.over import make_gap
 from payments.closing.readiness import read_checklist
 from payments.closing.rules import (
     Carrying,
@@ -35,7 +38,11 @@ from payments.outbox import service as outbox
 from payments.outbox.rules import EventKind, NewEvent
 
 BALANCES = (AccountCode.BANK, AccountCode.BANK_CLEARING)
-BY_STATEMENT = "closed_by_statement"  # how a gap was resolved
+# How a gap was resolved.
+RESOLVED_BY: Final = {
+    ClosedBy.STATEMENT: "closed_by_statement",
+    ClosedBy.CALLBACKS_ONLY: "closed_by_callbacks",
+}
 
 # Runs in the close's own transaction, once the day is written.
 AfterClose = Callable[[AsyncSession, ClosedDay], Awaitable[None]]
@@ -120,7 +127,15 @@ async def read_parts(
     async def still_holds(locked: AsyncSession) -> bool:
         return await queries.read_mark(locked, read.org_id, read.day, itemised) == mark
 
-    added = _Added(org_id=read.org_id, rows=rows, carrying=carrying, after=after, now=now)
+    numbers = {one.id: one.account_number for one in checklist.accounts}
+    gaps = [
+        make_gap(row.receiving_account_id, numbers[row.receiving_account_id], read.day)
+        for row in rows
+        if row.proof == ClosedBy.CLOSED_OVER
+    ]
+    added = _Added(
+        org_id=read.org_id, rows=rows, carrying=carrying, gaps=gaps, after=after, now=now
+    )
     return DayParts(
         sections=write_sections(rows, carrying.added, carrying.cleared),
         still_holds=still_holds,
@@ -153,20 +168,21 @@ def write_sections(
 
 
 async def close_gaps(session: AsyncSession, org_id: UUID, day: date, *, now: datetime) -> None:
-    """Close the gaps of accounts that are whole again: this day is closed by its statement.
+    """Close the gaps of accounts whose day is proved again: by its statement, or by callbacks only.
 
     If it was not reached after a close, the next close does it.
     """
-    proved = [
-        row.receiving_account_id
+    proved = {
+        row.receiving_account_id: RESOLVED_BY[ClosedBy(row.proof)]
         for row in await queries_days.list_day_accounts(session, org_id, day)
-        if row.proof == ClosedBy.STATEMENT and row.closing_vnd is not None
-    ]
+        if row.proof == ClosedBy.CALLBACKS_ONLY
+        or (row.proof == ClosedBy.STATEMENT and row.closing_vnd is not None)
+    }
     if proved:
         await close_breaks_of(
             session,
             org_id,
-            dict.fromkeys(proved, BY_STATEMENT),
+            proved,
             kinds=[BreakKind.STATEMENT_GAP],
             now=now,
         )
@@ -179,6 +195,7 @@ class _Added:
     org_id: UUID
     rows: Sequence[DayAccount]
     carrying: Carrying
+    gaps: Sequence[NewBreak]  # of days that are closed over; one that is open already stays so
     after: AfterClose | None
     now: datetime
 
@@ -190,6 +207,8 @@ class _Added:
             await queries_days.clear_items(session, org_id, day, self.carrying.cleared)
         if self.carrying.added:
             await queries_days.insert_items(session, org_id, day, self.carrying.added)
+        if self.gaps:
+            await insert_breaks_once(session, org_id, self.gaps, now=self.now)
         await outbox.record(session, org_id, [self.to_event(closed)], now=self.now)
         if self.after is not None:
             await self.after(session, closed)
@@ -215,17 +234,9 @@ async def _read_balances(
         found: dict[AccountCode, dict[UUID, int]] = {code: {} for code in BALANCES}
     else:
         ids = await queries.list_account_ids(session, read.org_id)
-        found = {
-            code: await books.read_balances(
-                session,
-                read.org_id,
-                code,
-                ids,
-                closed=read.previous_day,
-                until=read.previous_day,
-            )
-            for code in BALANCES
-        }
+        found = await books.read_balances(
+            session, read.org_id, BALANCES, ids, closed=read.previous_day, until=read.previous_day
+        )
     for one in read.checkpoints:
         if (code := AccountCode(one.code)) in found:
             found[code][one.subject_id] = one.balance_vnd

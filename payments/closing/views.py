@@ -130,7 +130,7 @@ async def list_days(
     day = newest
     while day >= first_open and len(lines) < limit:
         status = DayStatus.OPEN
-        if day == first_open:
+        if day == first_open and day < hanoi_day(now):  # today is not over, whatever else
             found = await _read_open(
                 session, org_id, day, closed_through, poll_every_s=poll_every_s, now=now
             )

@@ -19,7 +19,12 @@ from payments.bills import payment_rules, settling
 from payments.bills import queries_owners as owners_queries
 from payments.bills.owners_rules import SaleStatus, change_of_sale
 from payments.bills.payment_rules import Payment, SourceKind
-from payments.bills.queries_payments import has_refunds, list_of_source, list_paid_by_source
+from payments.bills.queries_payments import (
+    has_refunds,
+    list_of_source,
+    list_paid_by_source,
+    sum_written_off,
+)
 from payments.bills.rules import BillState
 from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind
@@ -42,6 +47,8 @@ EXPLAINED_BREAKS: Final = [
     BreakKind.STUCK,
     BreakKind.REFUND_DUE,
 ]
+# What is another credit's money has no line of its own, too.
+SAME_MONEY_BREAKS: Final = [*EXPLAINED_BREAKS, BreakKind.CREDIT_WITHOUT_LINE]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -102,7 +109,8 @@ async def take_back(
     """Lock the bills that a credit is for, and others that are meant now; take it back from them.
 
     Raises:
-        CreditNotCorrectable: some of what it paid was refunded.
+        CreditNotCorrectable: some of what it paid was refunded, or the rest of its bill was given
+            up, which is undone first.
     """
     old = held.match.decision
     kind, source_id = SourceKind.CREDIT, held.credit.id
@@ -118,6 +126,10 @@ async def take_back(
     )
     if await has_refunds(session, org_id, of_it):
         raise CreditNotCorrectable("Some of what it paid was refunded, or is being refunded.")
+    if await sum_written_off(session, org_id, of_it):
+        raise CreditNotCorrectable(
+            "The rest of its bill was written off. Undo the write-off first."
+        )
     for bill_id in of_it:
         paid = [payment for payment in held.payments if payment.bill_id == bill_id]
         brought_vnd = sum(payment.amount_vnd for payment in paid)
@@ -241,11 +253,12 @@ async def _close_breaks(
     now: datetime,
 ) -> None:
     """Close what was open about a credit, before its new explanation opens what is open of that."""
+    is_same = decision.verdict is Verdict.SAME_MONEY
     await break_queries.close_breaks(
         session,
         org_id,
         subject_id=held.credit.id,
-        kinds=[kind.value for kind in EXPLAINED_BREAKS],
+        kinds=[kind.value for kind in (SAME_MONEY_BREAKS if is_same else EXPLAINED_BREAKS)],
         by=actor.id,
         resolution=decision.verdict.value,
         is_decision=True,

@@ -18,6 +18,7 @@ from payments.breaks import queries as break_queries
 from payments.breaks.rules import BreakKind, BreakReason
 from payments.breaks.types import NewBreak
 from payments.credits import queries, queries_matches
+from payments.credits.errors import CreditNotCorrectable
 from payments.credits.held_credits import HeldCredit, hold_credit, replace_match
 from payments.credits.matching import describe_routings, match_credits
 from payments.credits.queries_sightings import list_added_references
@@ -75,9 +76,12 @@ async def rematch_with(
 
     Returns:
         False if it stays what it is although it is for something else: a person or a payment has
-        explained it, or the reference is one of a test transfer.
+        explained it, people decided about its rest, or the reference is one of a test transfer.
     """
-    held = await hold_credit(session, org.id, credit_id)
+    try:
+        held = await hold_credit(session, org.id, credit_id)
+    except CreditNotCorrectable:  # two people decided what its rest is, or some was refunded
+        return False
     if held.verdict not in OPEN_TO_REMATCH or held.match.decision.rule is MatchRule.ASSIGNED:
         kind = SourceKind.CREDIT
         of_it = set(await list_paid_by_source(session, org.id, kind=kind, source_id=credit_id))

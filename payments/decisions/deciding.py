@@ -13,10 +13,11 @@ from core.text import check_lines
 from identity.people.queries import find_key_makers
 from payments.breaks.errors import BreakClosed
 from payments.breaks.models import Break
-from payments.breaks.queries import lock_break
+from payments.breaks.queries import find_open_break, lock_break
+from payments.breaks.rules import BreakKind
 from payments.breaks.service import write_resolution
 from payments.decisions import queries
-from payments.decisions.errors import DecisionNeedsAnother, DecisionTaken
+from payments.decisions.errors import DecisionNeedsAnother, DecisionNotUndoable, DecisionTaken
 from payments.decisions.models import BreakDecision
 from payments.decisions.money import hold_money, move, move_back
 from payments.decisions.proposing import check_undoable, check_waits
@@ -64,6 +65,7 @@ async def approve(
         assert decision.undoes_id is not None
         undone = await queries.lock_decision(session, org_id, decision.undoes_id)
         check_undoable(undone)
+        await _check_nothing_open(session, found)
         undone.undone_at = now
         await session.flush()
         await move_back(session, undone, held, now=now)
@@ -205,6 +207,18 @@ def _write(
 ) -> None:
     decision.status = status.value
     decision.decided_by, decision.decided_at, decision.decided_words = actor.id, now, words
+
+
+async def _check_nothing_open(session: AsyncSession, found: Break) -> None:
+    """Let a break be opened again only while nothing else is open about the same.
+
+    Raises:
+        DecisionNotUndoable
+    """
+    kind = BreakKind(found.kind)
+    other = await find_open_break(session, found.org_id, subject_id=found.subject_id, kind=kind)
+    if other is not None and other.id != found.id:
+        raise DecisionNotUndoable("Another break is open about the same. Close that one first.")
 
 
 async def _let_go(session: AsyncSession, found: Break) -> None:

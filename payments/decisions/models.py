@@ -28,7 +28,8 @@ class BreakDecision(OrgRow):
         CheckConstraint("(credit_id IS NULL) <> (bill_id IS NULL)", name="one_money"),
         CheckConstraint("(action = 'undo') = (undoes_id IS NOT NULL)", name="undo_names_it"),
         CheckConstraint(
-            "(status = 'proposed') = (decided_by IS NULL AND decided_at IS NULL)",
+            "(status = 'proposed') = (decided_by IS NULL)"
+            " AND (decided_by IS NULL) = (decided_at IS NULL)",
             name="decided_by_somebody",
         ),
         CheckConstraint(

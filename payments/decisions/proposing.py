@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -16,7 +17,8 @@ from payments.bills.errors import BillNotFound
 from payments.breaks.errors import BreakClosed, BreakHeld, BreakNotDecidable
 from payments.breaks.models import Break
 from payments.breaks.queries import find_open_break, get_break, insert_breaks_once, lock_break
-from payments.breaks.rules import BreakKind, BreakReason
+from payments.breaks.rules import BreakKind, BreakReason, Outcome
+from payments.breaks.service import write_resolution
 from payments.breaks.types import NewBreak
 from payments.credits.errors import CreditNotFound
 from payments.credits.queries import is_on_account
@@ -44,6 +46,9 @@ from payments.decisions.rules import (
 from payments.ledger.rules import AccountKey, takings, unapplied
 from payments.payees.queries import get_payee
 
+# How a break about a short bill ends whose rest is another by now; words: reasons.toml.
+REST_CHANGED: Final = "rest_changed"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewDecision:
@@ -62,6 +67,9 @@ async def report_short_bill(
 ) -> Break:
     """Put a bill on the list whose rest nobody will pay, as a person says. The same again is one.
 
+    Where more was paid since, what said the earlier rest is closed, and this one is opened; but
+    not while a decision about it waits: that is refused or withdrawn first.
+
     Raises:
         BillNotFound
         BillNotShort: nothing of it was paid, or nothing more is owed.
@@ -74,8 +82,19 @@ async def report_short_bill(
         raise BillNotShort(str(bill.status))
     kind = BreakKind.SHORT
     known = await find_open_break(session, org_id, subject_id=bill_id, kind=kind)
-    if known is not None and known.amount_vnd == rest_vnd:
-        return known
+    if known is not None:
+        known = await lock_break(session, org_id, known.id)
+        if known.closed_at is None and (known.amount_vnd == rest_vnd or known.held_at is not None):
+            return known
+        if known.closed_at is None:
+            await write_resolution(
+                session,
+                known,
+                resolution=REST_CHANGED,
+                outcome=Outcome.EXPLAINED,
+                actor=actor,
+                now=now,
+            )
     short = NewBreak(
         kind=kind,
         subject_id=bill_id,
@@ -86,17 +105,16 @@ async def report_short_bill(
     await insert_breaks_once(session, org_id, [short], now=now)
     opened = await find_open_break(session, org_id, subject_id=bill_id, kind=kind)
     assert opened is not None
-    if known is None:
-        record_change(
-            session,
-            org_id=org_id,
-            actor=actor,
-            action="break.opened",
-            object_kind="break",
-            object_id=opened.id,
-            after={"kind": kind.value, "amount_vnd": rest_vnd, "bill_id": str(bill_id)},
-            now=now,
-        )
+    record_change(
+        session,
+        org_id=org_id,
+        actor=actor,
+        action="break.opened",
+        object_kind="break",
+        object_id=opened.id,
+        after={"kind": kind.value, "amount_vnd": rest_vnd, "bill_id": str(bill_id)},
+        now=now,
+    )
     return opened
 
 

@@ -428,6 +428,11 @@ REFUNDS_ARE_NO_MORE_THAN_PAID: Final = """
                paid_vnd
         FROM bills WHERE paid_vnd <> 0
         UNION ALL
+        SELECT b.org_id, CASE WHEN b.owner_kind = 'parking_session' THEN b.owner_id ELSE b.id END,
+               0, -p.amount_vnd
+        FROM payments p JOIN bills b ON (b.org_id, b.id) = (p.org_id, p.bill_id)
+        WHERE p.source_kind = 'write_off' AND p.reversed_at IS NULL
+        UNION ALL
         SELECT org_id, session_id, 0, amount_vnd FROM collections
         WHERE reversed_at IS NULL AND session_id IS NOT NULL AND rail IN ('cash', 'float')
     ) AS one
@@ -451,17 +456,22 @@ REFUNDS_ARE_WITHIN_THEIR_PAYMENTS: Final = """
 """
 BILLS_AGREE_WITH_THEIR_REFUNDS: Final = """
     SELECT b.org_id, b.reference, b.status, b.paid_vnd, coalesce(r.returned_vnd, 0) AS returned_vnd
-    FROM bills b
+    FROM (
+        SELECT bills.*, bills.paid_vnd - coalesce(w.vnd, 0) AS really_vnd
+        FROM bills LEFT JOIN (
+            SELECT org_id, bill_id, sum(amount_vnd) AS vnd FROM payments
+            WHERE source_kind = 'write_off' AND reversed_at IS NULL
+            GROUP BY org_id, bill_id) AS w ON (w.org_id, w.bill_id) = (bills.org_id, bills.id)) AS b
     LEFT JOIN (
         SELECT org_id, bill_id, sum(amount_vnd) AS returned_vnd FROM refunds
         WHERE payment_id IS NOT NULL AND status = 'returned'
         GROUP BY org_id, bill_id) AS r ON (r.org_id, r.bill_id) = (b.org_id, b.id)
     WHERE (b.refunded_at IS NOT NULL OR r.returned_vnd IS NOT NULL)
-      AND (coalesce(r.returned_vnd, 0) > b.paid_vnd
-           OR (b.status = 'refunded') <> (b.status <> 'cancelled' AND b.paid_vnd = r.returned_vnd
+      AND (coalesce(r.returned_vnd, 0) > b.really_vnd
+           OR (b.status = 'refunded') <> (b.status <> 'cancelled' AND b.really_vnd = r.returned_vnd
                                           AND r.returned_vnd IS NOT NULL)
            OR (b.status = 'part_refunded') <> (b.status <> 'cancelled'
-                                               AND b.paid_vnd > coalesce(r.returned_vnd, 0)
+                                               AND b.really_vnd > coalesce(r.returned_vnd, 0)
                                                AND r.returned_vnd IS NOT NULL))
 """
 

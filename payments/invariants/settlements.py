@@ -24,6 +24,7 @@ SETTLEMENTS_OWN_THEIR_DAYS: Final = """
        OR b.closed_through IS NULL OR one.last_day > b.closed_through
 """
 # The postings of each payee's takings are summed by day once, then by the periods that hold them.
+# What was written off is on takings, too, and beside the gross amount.
 SETTLEMENTS_FOLLOW_FROM_POSTINGS: Final = """
     WITH days AS (
         SELECT leg.org_id, leg.payee_id, leg.day, leg.is_refund,
@@ -50,6 +51,8 @@ SETTLEMENTS_FOLLOW_FROM_POSTINGS: Final = """
     ), said AS (
         SELECT l.org_id, l.settlement_id, l.line = 'refund' AS is_refund,
                sum(l.credited_vnd) AS credited_vnd, sum(l.debited_vnd) AS debited_vnd,
+               sum(l.credited_vnd - l.debited_vnd)
+                   FILTER (WHERE l.line = 'written_off') AS given_up_vnd,
                sum(l.postings) AS postings
         FROM settlement_lines l
         JOIN settlements s ON (s.org_id, s.id) = (l.org_id, l.settlement_id)
@@ -72,7 +75,8 @@ SETTLEMENTS_FOLLOW_FROM_POSTINGS: Final = """
            <> (coalesce(said.credited_vnd, 0), coalesce(said.debited_vnd, 0),
                coalesce(said.postings, 0))
            OR coalesce(said.credited_vnd, 0) - coalesce(said.debited_vnd, 0)
-              <> CASE WHEN kind.is_refund THEN -s.refunds_vnd ELSE s.gross_vnd END)
+              <> CASE WHEN kind.is_refund THEN -s.refunds_vnd
+                      ELSE s.gross_vnd + coalesce(said.given_up_vnd, 0) END)
 """
 # What is left is somebody's to the đồng.
 SETTLEMENTS_ARE_DIVIDED_WHOLE: Final = """

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.clock import hanoi_day
 from payments.ledger import queries_days, queries_items
-from payments.ledger.rules import AccountCode
+from payments.ledger.rules import AccountCode, AccountKey
 from payments.ledger.types import ClosedDay
 
 
@@ -24,6 +24,27 @@ async def read_closed_through(session: AsyncSession, org_id: UUID) -> date | Non
 async def hold_books(session: AsyncSession, org_id: UUID) -> date | None:
     """Let nobody close a day before the transaction ends; return the last closed day."""
     return await queries_items.share_books(session, org_id)
+
+
+async def list_causes_before(
+    session: AsyncSession,
+    org_id: UUID,
+    key: AccountKey,
+    cause_kind: str,
+    *,
+    after: date | None,
+    before: datetime,
+    limit: int,
+) -> list[UUID]:
+    """List what posted to an account in the days after one, though its money moved earlier.
+
+    Args:
+        after: the last closed day; None: of all days.
+        before: when the money moved at the latest.
+    """
+    return await queries_items.list_causes_before(
+        session, org_id, key, cause_kind, after=after, before=before, limit=limit
+    )
 
 
 async def find_first_open_day(session: AsyncSession, org_id: UUID, *, now: datetime) -> date:
@@ -52,25 +73,28 @@ async def list_closed_days(
 async def read_balances(
     session: AsyncSession,
     org_id: UUID,
-    code: AccountCode,
+    codes: Collection[AccountCode],
     subject_ids: Collection[UUID],
     *,
     closed: date | None,
     until: date,
-) -> dict[UUID, int]:
-    """Return {subject: credits minus debits} at the end of a day, in đồng.
+) -> dict[AccountCode, dict[UUID, int]]:
+    """Return {code: {subject: credits minus debits}} at the end of a day, in đồng.
 
     Args:
         closed: a closed day that is not after `until`: postings are read of the days after it
             only. None: nothing is read before a day was closed, and all are 0.
     """
     if closed is None:
-        return dict.fromkeys(subject_ids, 0)
-    base = await queries_items.list_balances(session, org_id, code, subject_ids, day=closed)
-    moved: Mapping[UUID, int] = {}
+        return {code: dict.fromkeys(subject_ids, 0) for code in codes}
+    base = await queries_items.list_balances(session, org_id, codes, subject_ids, day=closed)
+    moved: Mapping[tuple[AccountCode, UUID], int] = {}
     if until > closed:
-        moved = await queries_items.sum_moved(session, org_id, code, after=closed, until=until)
-    return {one: base.get(one, 0) + moved.get(one, 0) for one in subject_ids}
+        moved = await queries_items.sum_moved(session, org_id, codes, after=closed, until=until)
+    return {
+        code: {one: base.get((code, one), 0) + moved.get((code, one), 0) for one in subject_ids}
+        for code in codes
+    }
 
 
 async def sum_clearing_by_item(

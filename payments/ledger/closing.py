@@ -183,7 +183,7 @@ async def _close_as_read(
                         if found + reading.before.postings > READ_UNDER_LOCK_MAX:
                             raise BooksBusy
                         reading = await _read(session, org_id, day, read_parts, now=now)
-                return await _write(session, org_id, day, reading, actor=actor, now=now)
+                    return await _write(session, org_id, day, reading, actor=actor, now=now)
         await asyncio.sleep(PAUSE_S)
     raise BooksBusy
 

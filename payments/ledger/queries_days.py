@@ -158,7 +158,9 @@ async def while_payments_wait(session: AsyncSession) -> AsyncIterator[None]:
         yield
     except DBAPIError as error:
         if has_timed_out(error):
-            raise BooksBusy("The day's postings could not be counted in a second.") from error
+            raise BooksBusy(
+                "The day could not be counted and written, each within a second."
+            ) from error
         raise
     await session.execute(text("SET LOCAL statement_timeout TO DEFAULT"))
 

@@ -3,7 +3,7 @@
 Each reads the days that were asked for and no others, however long the books are.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from payments.ledger.queries_days import BEFORE_ALL, FOR_EVER
-from payments.ledger.rules import OPENING, OPENING_REVERSAL, AccountCode
+from payments.ledger.rules import OPENING, OPENING_REVERSAL, AccountCode, AccountKey
 
 SHARE_BOOKS = text("SELECT closed_through FROM ledger_books WHERE org_id = :org_id FOR SHARE")
 # Both legs of clearing, debits minus credits; what a go-live posts for the past is in no item.
@@ -47,29 +47,61 @@ SUM_OF_ITEMS = text("""
     GROUP BY item_id
 """)
 LIST_BALANCES = text("""
-    SELECT a.subject_id, c.balance_vnd
+    SELECT k.code, a.subject_id, c.balance_vnd
     FROM unnest(CAST(:subject_ids AS uuid[])) AS a (subject_id)
+    CROSS JOIN unnest(CAST(:codes AS text[])) AS k (code)
     CROSS JOIN LATERAL (
         SELECT balance_vnd FROM ledger_checkpoints
-        WHERE org_id = :org_id AND code = :code AND subject_id = a.subject_id
+        WHERE org_id = :org_id AND code = k.code AND subject_id = a.subject_id
           AND day <= CAST(:day AS date)
         ORDER BY day DESC LIMIT 1) AS c
 """)
+# Each posting is read once, for all codes.
 SUM_MOVED = text("""
-    SELECT subject_id, CAST(sum(vnd) AS bigint) FROM (
-        SELECT credit_subject_id AS subject_id, amount_vnd AS vnd FROM postings
-        WHERE org_id = :org_id AND credit_code = :code
-          AND day > CAST(:after AS date) AND day <= CAST(:until AS date)
-        UNION ALL
-        SELECT debit_subject_id, -amount_vnd FROM postings
-        WHERE org_id = :org_id AND debit_code = :code
-          AND day > CAST(:after AS date) AND day <= CAST(:until AS date)) AS legs
-    GROUP BY subject_id
+    SELECT leg.code, leg.subject_id, CAST(sum(leg.vnd) AS bigint)
+    FROM postings AS p CROSS JOIN LATERAL (
+        VALUES (p.credit_code, p.credit_subject_id, p.amount_vnd),
+               (p.debit_code, p.debit_subject_id, -p.amount_vnd)) AS leg (code, subject_id, vnd)
+    WHERE p.org_id = :org_id
+      AND p.day > CAST(:after AS date) AND p.day <= CAST(:until AS date)
+      AND leg.code = ANY(CAST(:codes AS text[]))
+    GROUP BY leg.code, leg.subject_id
+""")
+LIST_CAUSES_BEFORE = text("""
+    SELECT DISTINCT cause_id FROM postings
+    WHERE org_id = :org_id AND day > CAST(:after AS date) AND cause_kind = :cause_kind
+      AND effective_at < :before
+      AND ((debit_code = :code AND debit_subject_id = :subject_id)
+           OR (credit_code = :code AND credit_subject_id = :subject_id))
+    ORDER BY cause_id LIMIT :limit
 """)
 FIND_FIRST_DAY = text("""
     SELECT min(day) FROM postings
     WHERE org_id = :org_id AND day > CAST('-infinity' AS date)
 """)
+
+
+async def list_causes_before(
+    session: AsyncSession,
+    org_id: UUID,
+    key: AccountKey,
+    cause_kind: str,
+    *,
+    after: date | None,
+    before: datetime,
+    limit: int,
+) -> list[UUID]:
+    """List causes that posted to an account in days after one, of money that moved before."""
+    values = {
+        "org_id": org_id,
+        "code": key.code,
+        "subject_id": key.subject_id,
+        "cause_kind": cause_kind,
+        "after": after or BEFORE_ALL,
+        "before": before,
+        "limit": limit,
+    }
+    return list((await session.execute(LIST_CAUSES_BEFORE, values)).scalars())
 
 
 async def share_books(session: AsyncSession, org_id: UUID) -> date | None:
@@ -130,37 +162,42 @@ async def sum_of_items(
 async def list_balances(
     session: AsyncSession,
     org_id: UUID,
-    code: AccountCode,
+    codes: Collection[AccountCode],
     subject_ids: Collection[UUID],
     *,
     day: date | None,
-) -> dict[UUID, int]:
-    """Return {subject: credits minus debits} at the end of a closed day, or of the last one.
+) -> dict[tuple[AccountCode, UUID], int]:
+    """Return {(code, subject): credits minus debits} at the end of a closed day; None: of the last.
 
     An account that never moved is left out.
     """
     values = {
         "org_id": org_id,
-        "code": code.value,
+        "codes": [code.value for code in codes],
         "subject_ids": list(subject_ids),
         "day": FOR_EVER if day is None else day.isoformat(),
     }
-    return {
-        subject_id: int(vnd) for subject_id, vnd in await session.execute(LIST_BALANCES, values)
-    }
+    rows = await session.execute(LIST_BALANCES, values)
+    return {(AccountCode(code), subject_id): int(vnd) for code, subject_id, vnd in rows}
 
 
 async def sum_moved(
-    session: AsyncSession, org_id: UUID, code: AccountCode, *, after: date, until: date
-) -> Mapping[UUID, int]:
-    """Return {subject: credits minus debits} of the days after one, up to another."""
+    session: AsyncSession,
+    org_id: UUID,
+    codes: Collection[AccountCode],
+    *,
+    after: date,
+    until: date,
+) -> dict[tuple[AccountCode, UUID], int]:
+    """Return {(code, subject): credits minus debits} of the days after one, up to another."""
     values = {
         "org_id": org_id,
-        "code": code.value,
+        "codes": [code.value for code in codes],
         "after": after.isoformat(),
         "until": until.isoformat(),
     }
-    return {subject_id: int(vnd) for subject_id, vnd in await session.execute(SUM_MOVED, values)}
+    rows = await session.execute(SUM_MOVED, values)
+    return {(AccountCode(code), subject_id): int(vnd) for code, subject_id, vnd in rows}
 
 
 async def find_first_day(session: AsyncSession, org_id: UUID) -> date | None:

@@ -1,5 +1,6 @@
 """Errors of explaining statement lines by hand."""
 
+from datetime import date
 from uuid import UUID
 
 from core.errors import HubError, Kind
@@ -12,6 +13,30 @@ class StatementLineNotFound(HubError):
 
     def __init__(self, line_id: UUID) -> None:
         super().__init__(f"No statement line {line_id} was found.")
+
+
+class LineBeforeOpening(HubError):
+    """The line is booked before its account went live: the opening balance holds its money."""
+
+    kind, code, title = Kind.CONFLICT, "line_before_opening", "The line is from before the go-live"
+
+    def __init__(self, opened_on: date) -> None:
+        super().__init__(
+            f"Lines of this account count from {opened_on.isoformat()} on;"
+            " what was booked before is in its opening balance."
+        )
+
+
+class TooManyLinesBefore(HubError):
+    """More lines from before a go-live are explained than can be opened at once."""
+
+    kind, code, title = Kind.CONFLICT, "too_many_lines_before", "Too many explained lines"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"More than {most:,} proofs of lines booked before that day were posted in days that"
+            " are open. Close more days, and go live on a later one."
+        )
 
 
 class LineExplained(HubError):

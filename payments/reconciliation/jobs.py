@@ -22,6 +22,7 @@ from core.jobs.service import queue_job
 from core.tenancy import open_org_transaction
 from payments.credits.queries import list_org_codes
 from payments.reconciliation import aging, matching, queries
+from payments.reconciliation.aging import OVERLAP
 from payments.reconciliation.rules import BOOKED_AFTER, BOOKED_BEFORE
 from payments.reconciliation.types import LineKey
 from payments.statements.rules import MATCH
@@ -29,8 +30,6 @@ from payments.statements.rules import MATCH
 log = structlog.get_logger()
 
 EVERY_S: Final = 60.0
-# A credit's row can become visible so long after the instant that it bears.
-OVERLAP: Final = timedelta(minutes=10)
 # What a credit is may change without a new credit: its bill came, or a person decided.
 STALE_AFTER: Final = timedelta(hours=6)
 RECENT: Final = "recent"  # lines that may be what was reported since the last run

@@ -19,11 +19,13 @@ from core.errors import HubError
 from core.ids import new_id
 from core.reasons import Reason
 from payments.bills.references import NextSerials
+from payments.ledger import books
 from payments.ledger import service as ledger
 from payments.ledger.rules import AccountCode, AccountKey
 from payments.providers import PROVIDERS
 from payments.reconciliation import queries, queries_candidates
-from payments.reconciliation.aging import close_answered
+from payments.reconciliation.aging import ask_again, close_answered
+from payments.reconciliation.errors import TooManyLinesBefore
 from payments.reconciliation.reasons import REASONS
 from payments.reconciliation.rules import (
     BY_BANK_REFERENCE,
@@ -51,6 +53,7 @@ log = structlog.get_logger()
 CHUNK_LINES: Final = 5_000  # of one transaction
 BEGIN: Final = LineKey(date(1900, 1, 1), UUID(int=0))
 REFUNDS_MAX: Final = 5_000  # of one account that no line has shown yet
+BEFORE_MAX: Final = 20_000  # proofs that a go-live takes back at most
 # A refund that its payee said was returned may be booked so long after, or before, they said so.
 RETURNED_WITHIN: Final = timedelta(days=35)
 
@@ -203,6 +206,9 @@ async def match_refund(
     refund = next((one for one in due if one.id == named.refund.id), None)
     if line.explanation is not None or refund is None:
         return False
+    opened_on = await queries.read_opening_day(session, org_id, account_id)
+    if opened_on is not None and line.booked_on < opened_on:
+        return False
     reference = line.bank_reference or str(line.id)
     if not await _confirm(session, org_id, refund, reference, now=now):
         return False
@@ -262,7 +268,57 @@ async def unprove(
     by: UUID | None,
     now: datetime,
 ) -> None:
-    """Take all proofs of lines back, and post the other way round."""
+    """Take all proofs of lines back, post the other way round, and ask about their credits again.
+
+    The caller has locked the account.
+    """
+    await _take_back(session, org_id, account_id, proofs, by=by, now=now)
+    credit_ids = [one.credit_id for one in proofs if one.credit_id is not None]
+    await ask_again(session, org_id, account_id, credit_ids, now=now)
+
+
+async def unprove_before(
+    session: AsyncSession, org_id: UUID, account_id: UUID, day: date, *, now: datetime
+) -> int:
+    """Take back what explains an account's lines that are booked before a day; return how many.
+
+    For a go-live on that day, whose opening balance holds the money of earlier lines: it calls this
+    under the account's lock (queries.lock_account), before it reads a balance.
+    Lines count by their booking date alone, but only where their postings lie in an open day: what
+    a closed day has is in the balances at its end, which the opening balance takes away, and would
+    otherwise count twice. Nobody is asked about these lines and credits again.
+
+    Raises:
+        TooManyLinesBefore: there are more than BEFORE_MAX.
+    """
+    closed_through = await books.hold_books(session, org_id)
+    proof_ids = await books.list_causes_before(
+        session,
+        org_id,
+        AccountKey(code=AccountCode.BANK, subject_id=account_id),
+        "proof",
+        after=closed_through,
+        before=day_bounds(day)[0],
+        limit=BEFORE_MAX + 1,
+    )
+    if len(proof_ids) > BEFORE_MAX:
+        raise TooManyLinesBefore(BEFORE_MAX)
+    proofs = await queries.list_proofs_in_force(session, org_id, proof_ids)
+    for first in range(0, len(proofs), CHUNK_LINES):
+        chunk = proofs[first : first + CHUNK_LINES]
+        await _take_back(session, org_id, account_id, chunk, by=None, now=now)
+    return len(proofs)
+
+
+async def _take_back(
+    session: AsyncSession,
+    org_id: UUID,
+    account_id: UUID,
+    proofs: Sequence[ProofInForce],
+    *,
+    by: UUID | None,
+    now: datetime,
+) -> None:
     await queries.reverse_proofs(session, org_id, proofs, by=by, now=now)
     await _post(session, org_id, account_id, proofs, is_reversal=True, now=now)
 

@@ -19,6 +19,7 @@ from payments.reconciliation import matching, queries, queries_candidates
 from payments.reconciliation.errors import (
     CreditNotLinkable,
     LineAmountDiffers,
+    LineBeforeOpening,
     LineDirectionDiffers,
     LineExplained,
     StatementLineNotFound,
@@ -43,6 +44,7 @@ async def link_line(
 
     Raises:
         StatementLineNotFound
+        LineBeforeOpening: it is booked before the account went live.
         LineExplained: by something else.
         LineDirectionDiffers: money went out.
         CreditNotLinkable: one is not of this account, has its line, or is another one's money.
@@ -92,6 +94,7 @@ async def explain_line(
 
     Raises:
         StatementLineNotFound
+        LineBeforeOpening: it is booked before the account went live.
         LineExplained: as something else.
         LineDirectionDiffers: such money does not go that way.
     """
@@ -125,6 +128,7 @@ async def unlink_line(
 
     Raises:
         StatementLineNotFound
+        LineBeforeOpening: it is booked before the account went live.
     """
     check_lines(words=words)
     line = await _lock_line(session, org_id, line_id)
@@ -141,6 +145,9 @@ async def _lock_line(session: AsyncSession, org_id: UUID, line_id: UUID) -> Line
     if found is None:
         raise StatementLineNotFound(line_id)
     await queries.lock_account(session, org_id, found.receiving_account_id)
+    opened_on = await queries.read_opening_day(session, org_id, found.receiving_account_id)
+    if opened_on is not None and found.booked_on < opened_on:
+        raise LineBeforeOpening(opened_on)
     return (await queries.get_lines(session, org_id, [line_id]))[line_id]  # as it is by now
 
 

@@ -33,6 +33,7 @@ GET_PAYMENT = text("""
 LIST_PAYMENTS_OF_BILL = text("""
     SELECT id, rail, amount_vnd, refundable_vnd, occurred_at FROM payments
     WHERE org_id = :org_id AND bill_id = :bill_id AND reversed_at IS NULL
+      AND source_kind <> 'write_off'
     ORDER BY occurred_at, id LIMIT 50
 """)
 FIND_CREDIT_PAYEE = text("""
@@ -145,7 +146,7 @@ async def get_payment(session: AsyncSession, org_id: UUID, payment_id: UUID) -> 
 async def list_payments_of_bill(
     session: AsyncSession, org_id: UUID, bill_id: UUID
 ) -> list[PaymentLeft]:
-    """List the payments of a bill that count, the oldest first (at most 50)."""
+    """List the payments of a bill that money came by, the oldest first (at most 50)."""
     values = {"org_id": org_id, "bill_id": bill_id}
     return [PaymentLeft(*row) for row in await session.execute(LIST_PAYMENTS_OF_BILL, values)]
 

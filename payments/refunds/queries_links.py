@@ -7,11 +7,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-# By ix_refunds_bill. What a person entered is theirs to say, and not shown by the link.
+# By ix_refunds_bill. What a person entered is theirs to say, and not shown by the link; more than
+# links take in a whole day is not offered: people enter that account.
 LIST_WAITING = text("""
     SELECT id, amount_vnd, destination_bank, destination_account FROM refunds
     WHERE org_id = :org_id AND bill_id = :bill_id AND status = 'requested' AND way = 'transfer'
-      AND (destination_kind IS NULL
+      AND ((destination_kind IS NULL AND amount_vnd <= :vnd_max)
            OR (destination_kind = 'entered' AND destination_by IS NULL))
     ORDER BY id LIMIT 20
 """)
@@ -33,9 +34,16 @@ class WaitingRefund(NamedTuple):
     destination_account: str | None
 
 
-async def list_waiting(session: AsyncSession, org_id: UUID, bill_id: UUID) -> list[WaitingRefund]:
-    """List what waits for a payer's account, or for a decision about what a payer typed."""
-    rows = await session.execute(LIST_WAITING, {"org_id": org_id, "bill_id": bill_id})
+async def list_waiting(
+    session: AsyncSession, org_id: UUID, bill_id: UUID, *, vnd_max: int
+) -> list[WaitingRefund]:
+    """List what waits for a payer's account, or for a decision about what a payer typed.
+
+    Args:
+        vnd_max: đồng that links may enter in a day: no larger refund waits for one.
+    """
+    values = {"org_id": org_id, "bill_id": bill_id, "vnd_max": vnd_max}
+    rows = await session.execute(LIST_WAITING, values)
     return [WaitingRefund(*row) for row in rows]
 
 

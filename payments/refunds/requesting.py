@@ -16,6 +16,7 @@ from core.audit import Actor, record_change
 from core.text import check_lines
 from payments.bills import queries_payments, settling
 from payments.bills.payment_rules import CASH, SourceKind
+from payments.breaks.errors import BreakHeld
 from payments.breaks.models import Break
 from payments.breaks.queries import hold_break, sum_refunds
 from payments.breaks.rules import BreakKind
@@ -37,6 +38,7 @@ from payments.refunds.events import record_refund
 from payments.refunds.models import Refund
 from payments.refunds.rules import (
     LIVE,
+    OPEN,
     REFUNDABLE,
     DestinationKind,
     RefundStatus,
@@ -73,6 +75,7 @@ async def request_refund(
         RefundNotPossible: its bill is owed the rest, or the credit has brought nothing too much.
         RefundTooHigh: more than what is left of it.
         RefundProposalNotFitting: the proposal is closed, about something else, or for less.
+        BreakHeld: a decision about the money of the proposal waits for a second person.
         InvalidRequest: the reason may not be shown.
     """
     check_lines(reason=new.reason)
@@ -297,6 +300,7 @@ async def _lock_proposal(
 
     Raises:
         RefundProposalNotFitting
+        BreakHeld: a decision about its money waits for a second person.
         RefundTooHigh: it follows none, and the rest of what was paid is proposed.
     """
     subject_id = new.credit_id or against.bill_id
@@ -314,6 +318,10 @@ async def _lock_proposal(
     under_way_vnd = await queries.sum_of_proposal(session, found, statuses=LIVE)
     if not is_about_it or new.amount_vnd + under_way_vnd > (found.amount_vnd or 0):
         raise RefundProposalNotFitting
+    if found.held_at is not None and not await queries.sum_of_proposal(
+        session, found, statuses=OPEN
+    ):  # a decision about its money waits; a refund's end would let the break go
+        raise BreakHeld
     return found
 
 
@@ -349,10 +357,11 @@ async def _follow_agreed(
 async def _left_of(
     session: AsyncSession, org_id: UUID, paid: Mapping[UUID, int], *more: UUID
 ) -> int:
-    """Return what was paid of bills, without what is given back or proposed to be."""
+    """Return what was paid of bills, without what is given back, proposed to be, or given up."""
     proposed_vnd = await sum_refunds(session, org_id, [*paid, *more])
     return (
         sum(paid.values())
+        - await queries_payments.sum_written_off(session, org_id, paid)
         - proposed_vnd
         - await queries.sum_without_proposal(session, org_id, paid)
     )

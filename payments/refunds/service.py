@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from core.audit import Actor
 from core.reasons import Reason
 from payments.bills.queries import lock_status
+from payments.bills.queries_payments import sum_written_off
 from payments.bills.rules import BillFacts, BillStatus
 from payments.bills.service import cancel_bill
 from payments.breaks.queries import insert_breaks_once, sum_refunds
@@ -40,6 +41,7 @@ async def cancel_bill_and_propose_refund(
     if before == BillStatus.CANCELLED or not bill.paid_vnd:
         return bill
     left_vnd = bill.paid_vnd - await sum_refunds(session, org_id, [bill_id])
+    left_vnd -= await sum_written_off(session, org_id, [bill_id])  # nobody paid it
     if left_vnd > 0:
         due = NewBreak(
             kind=BreakKind.REFUND_DUE,

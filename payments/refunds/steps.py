@@ -326,10 +326,11 @@ async def _write_bill(
     session: AsyncSession, org_id: UUID, bill: BillState, *, now: datetime
 ) -> None:
     """Let a locked bill say how much of it was given back; its owner is notified."""
+    written_off_vnd = await queries_payments.sum_written_off(session, org_id, [bill.id])
     bill.status = status_given_back(
         bill.status,
-        paid_vnd=bill.paid_vnd,
-        received_vnd=bill.received_vnd,
+        paid_vnd=bill.paid_vnd - written_off_vnd,
+        received_vnd=bill.received_vnd - written_off_vnd,
         returned_vnd=await queries.sum_returned(session, org_id, bill.id),
     ).value
     await settling.write_refunded(session, org_id, bill, now=now)

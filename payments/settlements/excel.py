@@ -13,7 +13,7 @@ import xlsxwriter
 
 from core.clock import HANOI
 from payments.ledger.types import Leg
-from payments.settlements.paper import Paper
+from payments.settlements.paper import Paper, name_cause
 from payments.settlements.rules import EXCEL_ITEMS_MAX
 
 WHOLE_MAX: Final = 2**53 - 1  # beyond, Excel's numbers lose digits
@@ -60,7 +60,7 @@ def _write_totals(book: Any, paper: Paper) -> None:
     row += 1
     for column, head in enumerate(("Kênh", "Số bút toán", "Thu", "Điều chỉnh giảm", "Còn lại")):
         sheet.write_string(row, column, head, bold)
-    for one in paper.channels:
+    for one in (*paper.channels, *paper.not_counted):
         row += 1
         for column, text in enumerate((one.name, one.postings, one.credited, one.debited, one.net)):
             sheet.write_string(row, column, text)
@@ -97,7 +97,7 @@ def _write_items(book: Any, items: Sequence[tuple[Leg, str]], *, is_cut: bool) -
         sheet.write_string(row, 0, f"{leg.day:%d/%m/%Y}")
         sheet.write_string(row, 1, f"{when:%d/%m/%Y %H:%M:%S}")
         sheet.write_string(row, 2, name)
-        sheet.write_string(row, 3, leg.cause_kind)
+        sheet.write_string(row, 3, name_cause(leg.cause_kind))
         _write_vnd(sheet, row, 4, leg.amount_vnd if leg.is_credit else -leg.amount_vnd, money)
         sheet.write_string(row, 5, str(leg.id))
     if is_cut:

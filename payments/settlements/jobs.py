@@ -2,14 +2,14 @@
 
 Each part commits what it counted with the place up to which it was, so that a job goes on where a
 dead worker stopped, and counts nothing twice. Of two runs of the same days the first to write a
-payee's period has it; the other passes the payee over.
+payee's period has it; the other helps to write it to its end, and goes on after it.
 """
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
-from typing import Any, Final
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -32,13 +32,15 @@ from payments.settlements.rules import (
     LineTotal,
     SettlementStatus,
     Terms,
+    charge_while_open,
     line_of,
     work_out,
 )
-from payments.settlements.types import Carried, DraftTarget, RunFacts, SettlementFacts
+from payments.settlements.types import Carried, DraftTarget, PeriodEnd, RunFacts, SettlementFacts
 
 log = structlog.get_logger()
 
+ONE_DAY: Final = timedelta(days=1)
 PART_LEGS: Final = 5_000  # postings of one transaction
 TRIES_MAX: Final = 3  # for the days of one payee, where other runs were first
 PAYEES_AT_ONCE: Final = 200  # of a list; each is drafted in transactions of its own
@@ -92,11 +94,17 @@ def group_carried(
     return {
         payee_id: Carried(
             count=len(breaks),
-            amount_vnd=sum(one["amount_vnd"] or 0 for one in breaks),
             shown=breaks[:CARRIED_SHOWN_MAX],
         )
         for payee_id, breaks in by_payee.items()
     }
+
+
+class _Begun(NamedTuple):
+    """A statement that is being written."""
+
+    settlement_id: UUID
+    is_own: bool  # of this run: it reaches the run's last day
 
 
 async def _draft_payee(
@@ -106,74 +114,74 @@ async def _draft_payee(
     target: DraftTarget,
     carried: dict[UUID, Carried],
 ) -> None:
-    """Draft a payee's statement to its end, in as many transactions as its postings take."""
+    """Draft a payee's statement to its end, in as many transactions as its postings take.
+
+    One that another run began and did not end is written to its end before: no later one could be
+    reviewed ahead of it.
+    """
     org_id, own = attempt.org_id, carried.get(target.payee_id, Carried())
-    settlement_id, is_over = None, False
-    for _ in range(TRIES_MAX):
-        with suppress(_Lost):  # the other run may end earlier: begin where it does
-            async with _held(database, attempt) as session:
-                settlement_id = await _open_settlement(session, org_id, run, target)
-                is_over = settlement_id is None or await _count_part(
-                    session, org_id, settlement_id, own
-                )
-                if is_over:
-                    await _pass_on(session, org_id, run, target, settlement_id)
-            break
+    begun: _Begun | None = None
+    is_over, tries = False, 0
     while not is_over:
-        assert settlement_id is not None, "other runs took its days again and again"
-        async with _held(database, attempt) as session:
-            is_over = await _count_part(session, org_id, settlement_id, own)
-            if is_over:
-                await _pass_on(session, org_id, run, target, settlement_id)
+        try:
+            async with _held(database, attempt) as session:
+                begun = begun or await _open_settlement(session, org_id, run, target)
+                is_written = begun is None or await _count_part(
+                    session, org_id, begun.settlement_id, target, own
+                )
+                is_over = is_written and (begun is None or begun.is_own)
+                if is_over:
+                    drafted = 0 if begun is None else 1
+                    await queries_runs.set_reached(
+                        session, org_id, run.id, target.payee_id, drafted=drafted
+                    )
+        except _Lost:  # the other run may end earlier: begin where it does
+            tries += 1
+            assert tries < TRIES_MAX, "other runs took its days again and again"
+            continue
+        if is_written:
+            begun = None
         await attempt.report_progress(run.payees_done)
-
-
-async def _pass_on(
-    session: AsyncSession,
-    org_id: UUID,
-    run: RunFacts,
-    target: DraftTarget,
-    settlement_id: UUID | None,
-) -> None:
-    drafted = 0 if settlement_id is None else 1
-    await queries_runs.set_reached(session, org_id, run.id, target.payee_id, drafted=drafted)
 
 
 async def _open_settlement(
     session: AsyncSession, org_id: UUID, run: RunFacts, target: DraftTarget
-) -> UUID | None:
+) -> _Begun | None:
     """Begin a payee's statement, or go on with one that a dead worker began; None: no need.
 
     Raises:
         _Lost: another run was first.
     """
     last = await queries.find_period_end(session, org_id, target.payee_id)
-    if last is not None and last.run_id == run.id and not last.is_ready:
-        return last.settlement_id
-    first_day = run.first_day if last is None else last.last_day + timedelta(days=1)
+    if last is not None and (last.run_id == run.id or not last.is_ready):
+        return _Begun(last.settlement_id, is_own=last.run_id == run.id)
+    first_day = await _find_first_day(session, org_id, run, last)
     if first_day > run.last_day:
         return None
-    agreed = await queries_terms.find_terms_on(session, org_id, target.payee_id, first_day)
     cut_off_at = await find_closing_time(
         session, org_id, first_day=first_day, last_day=run.last_day
     )
     assert cut_off_at is not None, "the last day of a run is closed: a foreign key says so"
-    has_charge = agreed is not None and agreed.terms.fixed_charge_vnd > 0
-    if not has_charge:
-        for is_credit in (True, False):
-            if await read_legs(
-                session,
-                org_id,
-                takings(target.payee_id),
-                first_day=first_day,
-                last_day=run.last_day,
-                until=cut_off_at,
-                is_credit=is_credit,
-                limit=1,
-            ):
-                break
-        else:
-            return None
+    firsts = [
+        leg
+        for is_credit in (True, False)
+        for leg in await read_legs(
+            session,
+            org_id,
+            takings(target.payee_id),
+            first_day=first_day,
+            last_day=run.last_day,
+            until=cut_off_at,
+            is_credit=is_credit,
+            limit=1,
+        )
+    ]
+    # A period may begin with idle days: what is agreed on the first day with money counts.
+    begins = max(first_day, min((leg.day for leg in firsts), default=run.first_day))
+    agreed = await queries_terms.find_terms_on(session, org_id, target.payee_id, begins)
+    terms = _charged(Terms() if agreed is None else agreed.terms, target, first_day)
+    if not firsts and not terms.fixed_charge_vnd:
+        return None
     settlement_id = new_id()
     facts = {
         "run_id": run.id,
@@ -196,13 +204,35 @@ async def _open_settlement(
     )
     if not is_ours:
         raise _Lost
-    return settlement_id
+    return _Begun(settlement_id, is_own=True)
+
+
+async def _find_first_day(
+    session: AsyncSession, org_id: UUID, run: RunFacts, last: PeriodEnd | None
+) -> date:
+    """Return where a payee's next statement begins: no day of its organisation's is left out."""
+    if last is not None:
+        return last.last_day + ONE_DAY
+    found = await queries.find_first_day(session, org_id)
+    return run.first_day if found is None else min(run.first_day, found)
+
+
+def _charged(terms: Terms, target: DraftTarget, first_day: date) -> Terms:
+    closed_on = None if target.closed_at is None else clock.hanoi_day(target.closed_at)
+    return charge_while_open(terms, closed_on=closed_on, first_day=first_day)
 
 
 async def _count_part(
-    session: AsyncSession, org_id: UUID, settlement_id: UUID, carried: Carried
+    session: AsyncSession,
+    org_id: UUID,
+    settlement_id: UUID,
+    target: DraftTarget,
+    carried: Carried,
 ) -> bool:
-    """Count the next postings of a statement; True: it is written, or was discarded meanwhile."""
+    """Count the next postings of a statement; True: it is written, or was discarded meanwhile.
+
+    Its row is held, so that of two workers each goes on where the other stopped.
+    """
     settlement = await queries.lock_settlement(session, org_id, settlement_id)
     if settlement.status is SettlementStatus.DISCARDED or settlement.is_ready:
         return True
@@ -213,7 +243,7 @@ async def _count_part(
     is_end_of_side = len(legs) < PART_LEGS
     if is_end_of_side and settlement.side == "debit":
         await _count(session, org_id, settlement, len(legs))
-        await _finish(session, org_id, settlement, carried)
+        await _finish(session, org_id, settlement, target, carried)
         return True
     await queries.set_reached(
         session,
@@ -225,7 +255,7 @@ async def _count_part(
         count=len(legs),
     )
     if is_end_of_side:  # the other side has few: refunds and corrections
-        return await _count_part(session, org_id, settlement_id, carried)
+        return await _count_part(session, org_id, settlement_id, target, carried)
     return False
 
 
@@ -283,7 +313,11 @@ async def _sum_lines(
 
 
 async def _finish(
-    session: AsyncSession, org_id: UUID, settlement: SettlementFacts, carried: Carried
+    session: AsyncSession,
+    org_id: UUID,
+    settlement: SettlementFacts,
+    target: DraftTarget,
+    carried: Carried,
 ) -> None:
     """Work the amounts out of the lines by the terms of the statement."""
     lines = await queries.list_lines(session, org_id, settlement.id)
@@ -291,7 +325,7 @@ async def _finish(
     if settlement.terms_id is not None:
         agreed = await queries_terms.find_terms(session, org_id, settlement.terms_id)
         assert agreed is not None, "a foreign key holds it"
-        terms = agreed.terms
+        terms = _charged(agreed.terms, target, settlement.first_day)
     totals = {
         one.line: LineTotal(
             credited_vnd=one.credited_vnd, debited_vnd=one.debited_vnd, postings=one.postings

@@ -33,7 +33,7 @@ class SettlementTerms(OrgRow):
 
     payee_id: Mapped[UUID]
     version: Mapped[int] = mapped_column(Integer)  # 1, 2, … of this payee
-    from_day: Mapped[date]  # statements that begin on it or later
+    from_day: Mapped[date]  # statements whose first day with money is this one or a later one
     commission_bps: Mapped[int] = mapped_column(Integer)
     fixed_charge_vnd: Mapped[Vnd]  # of each statement
     charge_bps: Mapped[dict[str, int]] = mapped_column(JSONB)  # by channel
@@ -53,7 +53,9 @@ class SettlementRun(OrgRow):
         CheckConstraint("last_day >= first_day", name="days_in_order"),
     )
 
-    first_day: Mapped[date]  # of payees that have no statement yet; others go on where theirs ended
+    # Of payees that have no statement yet, unless others begin earlier; the rest go on where theirs
+    # ended.
+    first_day: Mapped[date]
     last_day: Mapped[date]
     payee_id: Mapped[UUID | None]  # None: all
     job_id: Mapped[UUID | None]
@@ -146,7 +148,6 @@ class Settlement(OrgRow):
     payee_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))  # net without the shares
     carried: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'"))
     carried_count: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    carried_vnd: Mapped[Vnd] = mapped_column(server_default=text("0"))
     drafted_by: Mapped[UUID]
     started_at: Mapped[datetime]
     drafted_at: Mapped[datetime | None]  # None: it is being written
@@ -203,6 +204,13 @@ class SettlementPeriod(Base):
             name="uq_settlement_periods_previous",
             postgresql_nulls_not_distinct=True,
         ),
+        # Where an organisation's statements begin: no payee's first one begins later.
+        Index(
+            "ix_settlement_periods_first",
+            "org_id",
+            "first_day",
+            postgresql_where=text("previous_last_day IS NULL"),
+        ),
         CheckConstraint("last_day >= first_day", name="days_in_order"),
         CheckConstraint(
             "previous_last_day IS NULL OR first_day = previous_last_day + 1", name="follows"
@@ -218,7 +226,7 @@ class SettlementPeriod(Base):
 
 
 class SettlementLine(Base):
-    """What one channel, or the refunds, moved in a statement's period."""
+    """What one channel, the refunds, or what was written off moved in a statement's period."""
 
     __tablename__ = "settlement_lines"
     __table_args__ = (

@@ -23,7 +23,7 @@ from identity.organisations.queries import list_org_facts
 from identity.people.queries import find_names
 from payments.documents import service as documents
 from payments.settlements import queries
-from payments.settlements.rules import FINAL, REFUND_LINE
+from payments.settlements.rules import FINAL, NOT_TAKEN, WRITTEN_OFF_LINE
 from payments.settlements.types import LineFacts, SettlementFacts
 
 MINUS: Final = "\u2212"
@@ -82,6 +82,7 @@ class Paper:
     place: str
     channels: Sequence[ChannelRow]
     gross: str
+    not_counted: Sequence[ChannelRow]  # below the gross amount: what was written off
     rows: Sequence[AmountRow]
     payee_amount: str
     words: str
@@ -146,18 +147,9 @@ def write_paper(facts: Mapping[str, Any], *, is_draft: bool) -> Paper:
         cut_off=f"Chốt sổ lúc {_instant(facts['cut_off_at'])}; ghi sau lúc đó thuộc kỳ sau",
         payee=facts["payee_name"],
         place=facts["payee_place"],
-        channels=[
-            ChannelRow(
-                name=name_line(line.line),
-                postings=f"{line.postings:,}".replace(",", "."),
-                credited=_amount(line.credited_vnd),
-                debited=_amount(line.debited_vnd),
-                net=_amount(line.net_vnd),
-            )
-            for line in lines
-            if line.line != REFUND_LINE
-        ],
+        channels=[_write_channel(line) for line in lines if line.line not in NOT_TAKEN],
         gross=_amount(facts["gross_vnd"]),
+        not_counted=[_write_channel(line) for line in lines if line.line == WRITTEN_OFF_LINE],
         rows=_write_rows(facts),
         payee_amount=_amount(facts["payee_vnd"]),
         words=_spell(facts["payee_vnd"]),
@@ -169,24 +161,37 @@ def write_paper(facts: Mapping[str, Any], *, is_draft: bool) -> Paper:
             )
             for one in shown
         ],
-        carried_note=(
-            f"Tất cả {facts['carried_count']} khoản, {_amount(facts['carried_vnd'])};"
-            f" nêu {len(shown)} khoản lâu nhất."
-        ),
+        carried_note=(f"Tất cả {facts['carried_count']} khoản; nêu {len(shown)} khoản lâu nhất."),
         people=_write_people(facts),
         footer="PhoPay không giữ tiền: bảng kê chỉ nói tiền nào là của ai.",
     )
 
 
 def name_line(line: str) -> str:
-    """Name a line of a statement: a channel, or refunds."""
-    words = _words()["channel"]
-    return "Hoàn tiền" if line == REFUND_LINE else words.get(line, words["other"])
+    """Name a line of a statement: a channel, refunds, or what was written off."""
+    words = _words()["line"]
+    return words.get(line, words["other"])
+
+
+def name_cause(cause_kind: str) -> str:
+    """Say why something was posted."""
+    words = _words()["cause"]
+    return words.get(cause_kind, words["other"])
 
 
 def as_json(paper: Paper) -> str:
     """Write what the template reads."""
     return msgspec.json.encode(asdict(paper)).decode()
+
+
+def _write_channel(line: LineFacts) -> ChannelRow:
+    return ChannelRow(
+        name=name_line(line.line),
+        postings=f"{line.postings:,}".replace(",", "."),
+        credited=_amount(line.credited_vnd),
+        debited=_amount(line.debited_vnd),
+        net=_amount(line.net_vnd),
+    )
 
 
 def _write_rows(facts: Mapping[str, Any]) -> list[AmountRow]:

@@ -50,6 +50,12 @@ FIND_PERIOD_END = text("""
     ORDER BY p.last_day DESC LIMIT 1
 """)
 
+# Of an organisation: by the index of first periods.
+FIND_FIRST_DAY = text("""
+    SELECT min(first_day) FROM settlement_periods
+    WHERE org_id = :org_id AND previous_last_day IS NULL
+""")
+
 INSERT = text("""
     INSERT INTO settlements (
         org_id, id, run_id, payee_id, payee_name, payee_place, first_day, last_day, cut_off_at,
@@ -108,7 +114,7 @@ SET_DRAFTED = text("""
         charges_vnd = :charges_vnd, fixed_charge_vnd = :fixed_charge_vnd,
         commission_bps = :commission_bps, commission_vnd = :commission_vnd, net_vnd = :net_vnd,
         shares = CAST(:shares AS jsonb), payee_vnd = :payee_vnd, carried = CAST(:carried AS jsonb),
-        carried_count = :carried_count, carried_vnd = :carried_vnd, drafted_at = :now
+        carried_count = :carried_count, drafted_at = :now
     WHERE org_id = :org_id AND id = :id
 """)
 
@@ -212,6 +218,12 @@ async def find_period_end(session: AsyncSession, org_id: UUID, payee_id: UUID) -
     return None if row is None else PeriodEnd(*row)
 
 
+async def find_first_day(session: AsyncSession, org_id: UUID) -> date | None:
+    """Return the first day that any statement of an organisation owns."""
+    found: date | None = await session.scalar(FIND_FIRST_DAY, {"org_id": org_id})
+    return found
+
+
 async def insert_settlement(
     session: AsyncSession,
     org_id: UUID,
@@ -303,7 +315,6 @@ async def set_drafted(
         "payee_vnd": figures.payee_vnd,
         "carried": _write(carried.shown),
         "carried_count": carried.count,
-        "carried_vnd": carried.amount_vnd,
         "now": now,
     }
     await session.execute(SET_DRAFTED, {"org_id": org_id, "id": settlement_id, **values})

@@ -36,7 +36,7 @@ LIST = text(f"""
 SET_JOB = text("UPDATE settlement_runs SET job_id = :job_id WHERE org_id = :org_id AND id = :id")
 
 LIST_PAYEES = text("""
-    SELECT id, name, place FROM payees
+    SELECT id, name, place, closed_at FROM payees
     WHERE org_id = :org_id AND id > :after_id
       AND (CAST(:payee_id AS uuid) IS NULL OR id = CAST(:payee_id AS uuid))
     ORDER BY id LIMIT :limit

@@ -60,7 +60,7 @@ async def list_versions(
 async def find_terms_on(
     session: AsyncSession, org_id: UUID, payee_id: UUID, day: date
 ) -> TermsFacts | None:
-    """Find the terms by which a statement that begins on a day is written."""
+    """Find the terms by which a statement is written whose first day with money is this one."""
     values = {"org_id": org_id, "payee_id": payee_id, "day": day}
     rows = (await session.execute(FIND_ON, values)).mappings()
     return next((_facts(row) for row in rows), None)

@@ -5,7 +5,7 @@ All amounts are whole đồng and all rates basis points. Each division says whe
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
@@ -77,7 +77,12 @@ class Channel(StrEnum):
 
 
 REFUND_LINE: Final = "refund"  # beside the channels: what was given back
-LINES: Final = (*(channel.value for channel in Channel), REFUND_LINE)
+# What was short of a bill and given up by two people: a payment that brought nothing. It is told
+# apart, and no part of any amount.
+WRITTEN_OFF_LINE: Final = "written_off"
+LINES: Final = (*(channel.value for channel in Channel), WRITTEN_OFF_LINE, REFUND_LINE)
+NOT_TAKEN: Final = frozenset({WRITTEN_OFF_LINE, REFUND_LINE})  # lines that are no part of gross
+_WRITTEN_OFF_RAIL: Final = "write_off"
 OF_PAYMENTS: Final = frozenset({"payment", "payment_reversal"})
 _OF_CAUSES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -162,6 +167,8 @@ def line_of(cause_kind: str, rail: str | None) -> str:
         rail: of the payment, where that is the cause.
     """
     if cause_kind in OF_PAYMENTS:
+        if rail == _WRITTEN_OFF_RAIL:
+            return WRITTEN_OFF_LINE
         return rail if rail in _CHANNEL_NAMES else Channel.OTHER.value
     return _OF_CAUSES.get(cause_kind, Channel.OTHER.value)
 
@@ -197,12 +204,13 @@ def split_shares(net_vnd: int, bps: Sequence[int]) -> list[int]:
 def work_out(totals: Mapping[str, LineTotal], terms: Terms) -> Figures:
     """Work a statement's amounts out of what its lines moved.
 
-    Commission is taken of gross minus refunds, charges of what their channel brought.
+    Commission is taken of gross minus refunds, charges of what their channel brought. What was
+    written off came from nobody and is in none of them.
     """
     gross_by_channel = {
         line: total.credited_vnd - total.debited_vnd
         for line, total in totals.items()
-        if line != REFUND_LINE
+        if line not in NOT_TAKEN
     }
     gross_vnd = sum(gross_by_channel.values())
     refunded = totals.get(REFUND_LINE, LineTotal())
@@ -230,6 +238,13 @@ def work_out(totals: Mapping[str, LineTotal], terms: Terms) -> Figures:
         ),
         payee_vnd=payee_vnd,
     )
+
+
+def charge_while_open(terms: Terms, *, closed_on: date | None, first_day: date) -> Terms:
+    """Leave the fixed charge out of terms where a payee was closed before a period began."""
+    if closed_on is None or closed_on >= first_day:
+        return terms
+    return replace(terms, fixed_charge_vnd=0)
 
 
 def find_terms_fault(terms: Terms) -> tuple[str, str] | None:

@@ -35,8 +35,9 @@ async def start_run(
     """Order the statements of a period; True: this call did. The same id again changes
     nothing, or goes on where its job failed for good.
 
-    A payee's statement begins on the day after its last one, and on `first_day` where it has none:
-    nothing lies between two statements.
+    A payee's statement begins on the day after its last one: nothing lies between two. Where it has
+    none it begins on `first_day`, or on the first day of any statement of the organisation, if that
+    is earlier.
 
     Args:
         run_id: made by the client.

@@ -69,7 +69,6 @@ class SettlementFacts:
     payee_vnd: int
     carried: Sequence[Mapping[str, Any]]
     carried_count: int
-    carried_vnd: int
     drafted_by: UUID
     started_at: datetime
     drafted_at: datetime | None
@@ -110,7 +109,6 @@ class Carried:
     """Open breaks of a payee's money: listed and not deducted."""
 
     count: int = 0
-    amount_vnd: int = 0
     shown: Sequence[Mapping[str, Any]] = ()  # {id, kind, amount_vnd, opened_at}, the oldest first
 
 
@@ -120,6 +118,7 @@ class DraftTarget(NamedTuple):
     payee_id: UUID
     name: str
     place: str
+    closed_at: datetime | None
 
 
 class PeriodEnd(NamedTuple):

@@ -124,6 +124,20 @@ class StatementNotChained(HubError):
         self.own, self.other = own, other
 
 
+class StatementBeforeOpening(HubError):
+    """It has days from before its account's go-live, whose money is in the opening balance."""
+
+    kind, code, title = Kind.CONFLICT, "statement_before_opening", "It begins before the go-live"
+
+    def __init__(self, first: date, opening_day: date) -> None:
+        super().__init__(
+            f"The statement begins on {first:%d/%m/%Y}, and the account went live on"
+            f" {opening_day:%d/%m/%Y}: what was booked before is in its opening balance. Send a"
+            " file of the days from then on."
+        )
+        self.first, self.opening_day = first, opening_day
+
+
 class StatementBeingWritten(HubError):
     """Another statement of the account is accepted, and its lines are not all written yet."""
 
@@ -158,6 +172,18 @@ class StatementsADayReached(HubError):
         super().__init__(
             f"An organisation may send {files_max:,} statements a day. Put the lines of one account"
             " and one month into one file, or go on tomorrow."
+        )
+
+
+class StatementReadingsReached(HubError):
+    """The organisation had kept files read again as often today as it may."""
+
+    kind, code, title = Kind.TOO_MANY, "statement_readings_reached", "Read again too often today"
+
+    def __init__(self, readings_max: int) -> None:
+        super().__init__(
+            f"An organisation may have files that it sent before read {readings_max:,} times a day."
+            " Save the columns for the account, or go on tomorrow."
         )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from payments.statements.errors import StatementNotFound
-from payments.statements.rules import StatementFacts, StatementStatus
+from payments.statements.rules import Kept, StatementFacts, StatementStatus
 
 COLUMNS: Final = ", ".join(field.name for field in fields(StatementFacts))
 
@@ -95,11 +95,13 @@ SET_VISIBLE = text("""
 """)
 
 MEASURE_KEPT = text("""
-    SELECT (SELECT count(*) FROM statements
-            WHERE org_id = :org_id AND created_at >= :since) AS today,
-           (SELECT coalesce(sum(file_bytes), 0) FROM (
-                SELECT DISTINCT file_sha256, file_bytes FROM statements
-                WHERE org_id = :org_id) AS files) AS bytes
+    SELECT count(*) FILTER (WHERE sent_at >= :since) AS files,
+           coalesce(sum(made), 0) - count(*) FILTER (WHERE sent_at >= :since) AS readings,
+           coalesce(sum(file_bytes), 0) AS bytes
+    FROM (
+        SELECT file_bytes, min(created_at) AS sent_at,
+               count(*) FILTER (WHERE created_at >= :since) AS made
+        FROM statements WHERE org_id = :org_id GROUP BY file_sha256, file_bytes) AS sent
 """)
 
 READ_SAMPLE = text("SELECT sample FROM statements WHERE org_id = :org_id AND id = :id")
@@ -299,10 +301,10 @@ async def set_visible(session: AsyncSession, org_id: UUID, statement_id: UUID) -
     await session.execute(SET_VISIBLE, {"org_id": org_id, "id": statement_id})
 
 
-async def measure_kept(session: AsyncSession, org_id: UUID, *, since: datetime) -> tuple[int, int]:
-    """Return (statements made since an instant, bytes of all files that are kept)."""
+async def measure_kept(session: AsyncSession, org_id: UUID, *, since: datetime) -> Kept:
+    """Count the files and readings of an organisation since an instant, and all that is kept."""
     row = (await session.execute(MEASURE_KEPT, {"org_id": org_id, "since": since})).one()
-    return int(row.today), int(row.bytes)
+    return Kept(files=int(row.files), readings=int(row.readings), total_bytes=int(row.bytes))
 
 
 async def read_sample(

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from core.audit import Actor
-from core.errors import InvalidRequest, Violation
+from core.errors import Forbidden, InvalidRequest, Violation
 from core.jobs.service import queue_job
 from payments.statements import queries
 from payments.statements.errors import (
@@ -23,7 +23,7 @@ from payments.statements.mappings import save_mapping, write_mapping
 from payments.statements.reading.header import check_mapping
 from payments.statements.reading.types import ColumnMapping
 from payments.statements.rules import PURGE, StatementFacts, StatementStatus
-from payments.statements.service import queue_reading, record_statement
+from payments.statements.service import check_readings, queue_reading, record_statement
 
 
 async def read_again(
@@ -35,6 +35,7 @@ async def read_again(
     receiving_account_id: UUID | None,
     mapping: ColumnMapping | None,
     is_saved: bool = False,
+    may_discard: bool,
     actor: Actor,
     now: datetime,
 ) -> tuple[StatementFacts, bool]:
@@ -45,12 +46,15 @@ async def read_again(
         receiving_account_id: whose it is; None: the file says it.
         mapping: columns given by hand; None: by the headings, or a saved mapping.
         is_saved: whether the account's files with these headings are read so from now on.
+        may_discard: statements.accept: who may put a staged statement aside.
 
     Raises:
         InvalidRequest: a mapping is to be saved, and there is none, or no account.
         StatementNotFound, ReceivingAccountNotFound
         StatementError: the mapping gives no lines.
         StatementNotDiscardable: it was accepted.
+        Forbidden: it is staged, and the caller may not put it aside.
+        StatementReadingsReached
         StatementIdTaken: the id names a statement of another file, or one read otherwise.
         StatementFileKnown: it was put aside before, and its file sent again.
         StatementHeadingsMissing, StatementMappingsFull: the mapping cannot be saved.
@@ -74,6 +78,8 @@ async def read_again(
             raise ReceivingAccountNotFound(receiving_account_id)
     if old.status in {StatementStatus.ACCEPTED, StatementStatus.VISIBLE}:
         raise StatementNotDiscardable
+    if old.status is StatementStatus.STAGED and not may_discard:
+        raise Forbidden("It is staged: putting it aside needs the permission statements.accept.")
     if is_saved and mapping and receiving_account_id:
         headings = await _find_headings(session, org_id, statement_id, mapping)
         await save_mapping(
@@ -100,6 +106,7 @@ async def read_again(
     if not is_new:
         known = await queries.find_by_file(session, org_id, old.file_sha256)
         raise StatementFileKnown(known.id if known else new_statement_id)
+    await check_readings(session, org_id, now=now)
     await queue_reading(session, org_id, new_statement_id)
     after = {"read_again_as": str(new_statement_id)}
     record_statement(session, org_id, statement_id, "statement.discarded", after, actor, now)

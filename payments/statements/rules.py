@@ -15,7 +15,8 @@ SUM_VND_MAX: Final = 2**62  # of all lines; the database counts to twice that
 ERRORS_KEPT: Final = 200  # row errors that are shown; their count is whole
 DAYS_MAX: Final = 800  # of one statement: two years and a little
 FILES_A_DAY_MAX: Final = 200  # of one organisation; a city's board has a hundred accounts
-KEPT_BYTES_MAX: Final = 5 * 1024**3  # of one organisation's files, as they were sent
+READINGS_A_DAY_MAX: Final = 1_000  # of one organisation's files that were sent before
+NEARLY_FULL: Final = (4, 5)  # of an organisation's room: people are told from there on
 MAPPINGS_MAX: Final = 50  # of one account
 HEADINGS_MAX: Final = 30  # cells of a heading that are compared
 # Kinds of jobs.
@@ -60,6 +61,20 @@ class ImportProblem(StrEnum):
     LINES_OUTSIDE_PERIOD = "lines_outside_period"  # first, last: of the lines
     PERIOD_REVERSED = "period_reversed"  # first, last, as the file states them
     SUM_TOO_LARGE = "sum_too_large"  # vnd_max
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """What an organisation sent and had read again in a day, and how much it keeps."""
+
+    files: int  # that were sent for the first time in the day
+    readings: int  # in the day, of files that were sent before
+    total_bytes: int  # of all files, each once, as they were sent
+
+    def is_nearly_full(self, bytes_max: int) -> bool:
+        """Whether so little room is left that people are to be told."""
+        part, whole = NEARLY_FULL
+        return self.total_bytes * whole >= bytes_max * part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

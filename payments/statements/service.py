@@ -7,7 +7,7 @@
 A file is kept first, whatever is wrong with it: a wrong total is evidence.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from core.text import check_lines
 from payments.statements import queries, queries_days, queries_lines
 from payments.statements.errors import (
     ReceivingAccountNotFound,
+    StatementBeforeOpening,
     StatementBeingWritten,
     StatementFileKnown,
     StatementIdTaken,
@@ -30,6 +31,7 @@ from payments.statements.errors import (
     StatementNotChained,
     StatementNotDiscardable,
     StatementOverlaps,
+    StatementReadingsReached,
     StatementsADayReached,
     StatementSpaceReached,
     StatementsTooLong,
@@ -42,9 +44,9 @@ from payments.statements.rules import (
     COMPARED_LINES_MAX,
     FILE_NAME_CHARS_MAX,
     FILES_A_DAY_MAX,
-    KEPT_BYTES_MAX,
     PURGE,
     READ,
+    READINGS_A_DAY_MAX,
     WRITE,
     DayBalance,
     StatementFacts,
@@ -56,6 +58,10 @@ from payments.statements.rules import (
     list_days,
 )
 
+# The day from which an account's statements count; None: it has no opening balance. Those belong
+# to a package above this one.
+FindOpeningDay = Callable[[AsyncSession, UUID, UUID], Awaitable[date | None]]
+
 
 async def add_statement(
     session: AsyncSession,
@@ -65,6 +71,7 @@ async def add_statement(
     *,
     receiving_account_id: UUID | None,
     file_name: str,
+    kept_bytes_max: int,
     is_pasted: bool = False,
     mapping: ColumnMapping | None = None,
     actor: Actor,
@@ -78,13 +85,14 @@ async def add_statement(
     Args:
         statement_id: made by the client.
         receiving_account_id: whose it is; None: the file says it.
+        kept_bytes_max: of all files of the organisation together.
         mapping: columns given by hand.
 
     Raises:
         ReceivingAccountNotFound, StatementIdTaken
         StatementError: the mapping gives no lines.
         StatementFileKnown: the file is a statement of another account, or was read otherwise.
-        StatementsADayReached, StatementSpaceReached
+        StatementsADayReached, StatementReadingsReached, StatementSpaceReached
     """
     check_mapping(mapping)
     written = write_mapping(mapping)
@@ -118,7 +126,7 @@ async def add_statement(
         if known.status is StatementStatus.UPLOADED and await _is_job_over(session, org_id, known):
             await queue_reading(session, org_id, known.id)
         return await queries.get_statement(session, org_id, known.id), False
-    await _check_room(session, org_id, now=now)
+    await _check_room(session, org_id, kept_bytes_max, now=now)
     await keep_file(session, org_id, file)
     await queue_reading(session, org_id, statement_id)
     after = {"sha256": file.sha256.hex(), "file_bytes": file.bytes}
@@ -131,6 +139,7 @@ async def accept_statement(
     org_id: UUID,
     statement_id: UUID,
     *,
+    find_opening_day: FindOpeningDay,
     actor: Actor,
     now: datetime,
 ) -> StatementFacts:
@@ -142,6 +151,7 @@ async def accept_statement(
 
     Raises:
         StatementNotFound, StatementNotAcceptable, StatementBeingWritten
+        StatementBeforeOpening: it has days from before the account's opening balance.
         StatementOverlaps, StatementsTooLong: days that are owned say something else, or too much.
         StatementNotChained: with the days beside it.
     """
@@ -158,6 +168,9 @@ async def accept_statement(
     await queries.lock_account(session, org_id, account_id)
     if await queries.is_being_written(session, org_id, account_id):
         raise StatementBeingWritten
+    opening_day = await find_opening_day(session, org_id, account_id)
+    if opening_day is not None and first < opening_day:
+        raise StatementBeforeOpening(first, opening_day)
     moved_vnd = await queries_days.list_sums(session, org_id, statement_id)
     rows = close_days(list_days(first, last), moved_vnd, statement.opening_vnd)
     near = await queries_days.list_owned_days(
@@ -271,21 +284,36 @@ async def queue_reading(session: AsyncSession, org_id: UUID, statement_id: UUID)
     await _queue(session, org_id, statement_id, READ)
 
 
-async def _check_room(session: AsyncSession, org_id: UUID, *, now: datetime) -> None:
+async def check_readings(session: AsyncSession, org_id: UUID, *, now: datetime) -> None:
+    """Refuse a reading that passes how often files may be read again; this one is counted.
+
+    Raises:
+        StatementReadingsReached
+    """
+    since, _ = day_bounds(hanoi_day(now))
+    if (await queries.measure_kept(session, org_id, since=since)).readings > READINGS_A_DAY_MAX:
+        raise StatementReadingsReached(READINGS_A_DAY_MAX)
+
+
+async def _check_room(
+    session: AsyncSession, org_id: UUID, kept_bytes_max: int, *, now: datetime
+) -> None:
     """Refuse a file that passes what an organisation may send and keep; this one is counted.
 
     Files that come at the same instant do not see one another: a limit is passed by as many as
     are on their way, and no further.
 
     Raises:
-        StatementsADayReached, StatementSpaceReached
+        StatementsADayReached, StatementReadingsReached, StatementSpaceReached
     """
     since, _ = day_bounds(hanoi_day(now))
-    today, kept_bytes = await queries.measure_kept(session, org_id, since=since)
-    if today > FILES_A_DAY_MAX:
+    kept = await queries.measure_kept(session, org_id, since=since)
+    if kept.files > FILES_A_DAY_MAX:
         raise StatementsADayReached(FILES_A_DAY_MAX)
-    if kept_bytes > KEPT_BYTES_MAX:
-        raise StatementSpaceReached(KEPT_BYTES_MAX)
+    if kept.readings > READINGS_A_DAY_MAX:  # put aside, and sent again
+        raise StatementReadingsReached(READINGS_A_DAY_MAX)
+    if kept.total_bytes > kept_bytes_max:
+        raise StatementSpaceReached(kept_bytes_max)
 
 
 async def _queue(session: AsyncSession, org_id: UUID, statement_id: UUID, kind: str) -> None:

@@ -20,6 +20,7 @@ from core.clock import hanoi_day, read_clock
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
+from payments.closing.queries_opening import find_opening_day
 from payments.statements import service
 from payments.statements.files import ReceivedFile
 from tests.world.databases import FreshDatabase
@@ -94,6 +95,7 @@ async def test_a_worker_killed_while_it_reads_or_writes_leaves_no_line_out_and_n
             file,
             receiving_account_id=None,
             file_name="sao-ke.csv",
+            kept_bytes_max=1024**3,
             actor=SYSTEM,
             now=read_clock(),
         )
@@ -118,7 +120,12 @@ async def test_a_worker_killed_while_it_reads_or_writes_leaves_no_line_out_and_n
 
     async with open_org_transaction(app_database, org_id) as session:
         await service.accept_statement(
-            session, org_id, statement_id, actor=SYSTEM, now=read_clock()
+            session,
+            org_id,
+            statement_id,
+            find_opening_day=find_opening_day,
+            actor=SYSTEM,
+            now=read_clock(),
         )
     writing = installation.start_worker()
     await wait_until(owner_database, WRITTEN, lambda count: count > 0, writing)

@@ -25,17 +25,32 @@ BREAK_MADE_UP = """
     SELECT org_id, gen_random_uuid(), 'stuck', id, 1000, 'notice_failed', '{}', now()
     FROM bills LIMIT 1
 """
+# The sums agree; a line has lost its credit.
+PROOF_LOST = """
+    UPDATE proofs SET reversed_at = proved_at
+    WHERE id = (SELECT id FROM proofs ORDER BY id LIMIT 1) AND reversed_at IS NULL
+"""
+# The sums agree; the day's hash does not.
+CLOSED_DAY_CHANGED = """
+    UPDATE postings SET cause_id = gen_random_uuid()
+    WHERE id = (SELECT id FROM postings ORDER BY id LIMIT 1) AND EXISTS (SELECT FROM ledger_days)
+"""
 
 
-def play(fresh: FreshDatabase, plan: Plan, *, planted: str = "", at_step: int = 0) -> Result:
-    """Run a plan; after a step, plant a fault by SQL as the owner."""
+def play(
+    fresh: FreshDatabase, plan: Plan, *, planted: str = "", at_step: int | None = None
+) -> Result:
+    """Run a plan; plant a fault by SQL as the owner: after a step, or once it finds its row."""
+    done: list[int] = []  # after which step
 
     async def plant(town: Town, step: int) -> None:
-        if step == at_step:
+        if not done and at_step in (None, step):
             with psycopg.connect(fresh.owner_url) as owner:
-                assert owner.execute(planted.encode()).rowcount == 1
+                done.extend([step] * owner.execute(planted.encode()).rowcount)
 
-    return asyncio.run(simulate(fresh.settings, plan, interfere=plant if planted else None))
+    result = asyncio.run(simulate(fresh.settings, plan, interfere=plant if planted else None))
+    assert len(done) == bool(planted)
+    return result
 
 
 @pytest.mark.slow
@@ -49,7 +64,7 @@ def test_a_small_seed_agrees_to_the_end_and_decides_the_same_again(cluster: Clus
     whole, again = results
     assert whole.is_good, describe(whole)
     assert (whole.bills, whole.statements > 0) == (SMALL.bills, True)
-    assert whole.did.keys() >= {"open_bill", "pay_bill", "import_statements"}
+    assert whole.did.keys() >= {"open_bill", "pay_bill", "import_statements", "close_day"}
     assert (again.is_good, again.steps) == (True, PLAYED_AGAIN)
     assert again.decisions == whole.decisions[:PLAYED_AGAIN]
 
@@ -74,6 +89,22 @@ def test_what_was_planted_is_found_and_printed_with_its_seed_and_step(
     assert "seed 5: DISAGREED after 11 steps" in said
     assert "simulate --seed 5 --days 1 --bills 10 --orgs 1 --until 11" in said
     assert "step 11 " in said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("planted", "told"),
+    [(PROOF_LOST, "proved by"), (CLOSED_DAY_CHANGED, "does not agree")],
+    ids=["proof", "closed-day"],
+)
+def test_a_lost_proof_and_a_changed_closed_day_are_found_at_the_days_end(
+    fresh_database: FreshDatabase, planted: str, told: str
+) -> None:
+    result = play(fresh_database, SMALL, planted=planted)
+
+    assert not result.is_good
+    assert told in "\n".join(result.problems)
 
 
 def test_a_run_begins_on_a_monday_and_is_over_by_now() -> None:

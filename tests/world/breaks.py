@@ -109,6 +109,21 @@ async def approve_it(
         )
 
 
+async def give_up_rest(
+    database: Database,
+    stall: PayableStall,
+    bill: BillFacts,
+    *,
+    amount_vnd: int = 5_000,
+    now: datetime = NOON,
+) -> BreakDecision:
+    """Let two people give up the rest of a bill that was paid in part."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        found = await report_short_bill(session, stall.org.id, bill.id, actor=FINANCE, now=now)
+    decision = await a_decision(database, stall, found.id, amount_vnd=amount_vnd, now=now)
+    return await approve_it(database, stall, decision.id, now=now)
+
+
 async def undo_it(
     database: Database,
     stall: PayableStall,

@@ -41,12 +41,14 @@ from payments.closing.errors import (
     OpeningBalanceNotFound,
     OpeningNeedsAnother,
     StatementProofNeedsOpening,
+    StillCarried,
 )
 from payments.closing.opening import NewOpening
 from payments.closing.rules import Proof
 from payments.ledger.errors import DayAhead, DayNotNext
 from payments.payees.errors import AccountLinkNotFound
 from payments.payees.queries import get_link
+from payments.reconciliation.errors import TooManyLinesBefore
 
 router = APIRouter(prefix="/v1/accounts/{link_id}", tags=["days"])
 
@@ -137,6 +139,8 @@ async def propose_opening(
         OpeningNeedsAnother,
         DayNotNext,
         DayNotOpen,
+        TooManyLinesBefore,
+        StillCarried,
         CreditNotUnderWay,
     ),
 )

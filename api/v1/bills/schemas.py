@@ -120,8 +120,12 @@ class BillRead(Read):
     payee: BillPayee
     reference: str = Field(examples=["PPDXA22345678"], description="The memo of the transfer.")
     amount_vnd: int | None = Field(description="Null: the payer chooses.")
-    paid_vnd: int = Field(description="Applied to the bill; never more than its amount.")
-    received_vnd: int = Field(description="All that came in for it, with what was too much.")
+    paid_vnd: int = Field(
+        description="Applied to the bill, or given up of it; never more than its amount."
+    )
+    received_vnd: int = Field(
+        description="All that came in for it, with what was too much, and what was given up of it."
+    )
     missing_vnd: int | None = Field(description="Still owed; 0 once paid, null for an open amount.")
     status: BillStatus = Field(description="Now: `expired` as soon as its time is over.")
     is_late: bool = Field(description="Some of it was paid after the bill's time.")

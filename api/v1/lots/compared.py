@@ -38,6 +38,7 @@ class ComparedStayRead(Read):
     paid_vnd: int = Field(description="As the stay says.")
     bank_vnd: int = Field(description="That a bank reported for its bills; no statement is asked.")
     other_vnd: int = Field(description="Of its bills by toll account or in cash.")
+    written_off_vnd: int = Field(description="Of its bills: given up, and paid by nobody.")
     collected_vnd: int = Field(description="At the gate: cash, and what was paid on behalf.")
     differences: list[Difference]
 
@@ -53,6 +54,7 @@ class ComparedDayRead(Read):
     paid_vnd: int
     bank_vnd: int
     other_vnd: int
+    written_off_vnd: int
     collected_vnd: int
     differences: dict[Difference, int] = Field(description="How many stays have each.")
     rows: list[ComparedStayRead]

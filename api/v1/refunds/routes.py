@@ -29,6 +29,7 @@ from identity.people.service import confirm_alone
 from payments.bills.errors import BillNotFound
 from payments.bills.queries import get_bill
 from payments.bills.rules import check_client_id
+from payments.breaks.errors import BreakHeld
 from payments.credits.errors import CreditNotFound
 from payments.payees.errors import BadAccount
 from payments.payees.rules import HeldBy
@@ -92,6 +93,7 @@ async def list_payments(bill_id: UUID, caller: Reader, tx: Tx) -> PaymentList:
         RefundNotPossible,
         RefundTooHigh,
         RefundProposalNotFitting,
+        BreakHeld,
         RefundNotFound,
     ),
 )

@@ -30,7 +30,7 @@ class SettlementRunCreate(Body):
 
     id: UUID = Field(description="Made by the client (UUIDv7): the same again changes nothing.")
     first_day: Day = Field(
-        description="Of payees that have no statement yet; others go on where theirs ended."
+        description="Of payees without a statement, unless others begin earlier; the rest go on."
     )
     last_day: Day = Field(description="A closed day of the books.")
     payee_id: UUID | None = Field(default=None, description="Only this payee's.")
@@ -89,9 +89,9 @@ class CarriedRead(Read):
 
 
 class SettlementLineRead(Read):
-    """What one channel, or the refunds, moved in the period."""
+    """What one channel, the refunds, or what was written off moved in the period."""
 
-    line: str = Field(description="A channel, or `refund`.")
+    line: str = Field(description="A channel, `refund`, or `written_off`: in no amount.")
     credited_vnd: int
     debited_vnd: int
     net_vnd: int
@@ -121,8 +121,7 @@ class SettlementSummary(Read):
     commission_vnd: int
     net_vnd: int = Field(description="gross - refunds - charges - fixed charge - commission")
     payee_vnd: int = Field(description="What of the net amount is the payee's.")
-    carried_count: int
-    carried_vnd: int
+    carried_count: int = Field(description="Open breaks; not summed: some are owed to the payee.")
     drafted_by: UUID
     drafted_at: datetime | None
     reviewed_by: UUID | None
@@ -276,7 +275,9 @@ class SettlementTermsPut(Body):
     seen_version: int = Field(
         strict=True, ge=0, description="The newest that you have read; 0: none. Newer answers 409."
     )
-    from_day: Day = Field(description="Statements that begin on it or later.")
+    from_day: Day = Field(
+        description="Statements whose first day with money is this one or a later one."
+    )
     commission_bps: Bps = 0
     fixed_charge_vnd: Annotated[int, Field(strict=True, ge=0, le=FIXED_CHARGE_VND_MAX)] = 0
     charge_bps: dict[Channel, Bps] = Field(

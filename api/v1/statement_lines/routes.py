@@ -26,6 +26,7 @@ from payments.reconciliation import service, views
 from payments.reconciliation.errors import (
     CreditNotLinkable,
     LineAmountDiffers,
+    LineBeforeOpening,
     LineDirectionDiffers,
     LineExplained,
     StatementLineNotFound,
@@ -71,6 +72,7 @@ async def read_statement_line(line_id: UUID, caller: Reader, tx: Tx) -> LineEvid
     "/{line_id}/link",
     responses=may_answer(
         StatementLineNotFound,
+        LineBeforeOpening,
         LineExplained,
         LineDirectionDiffers,
         CreditNotLinkable,
@@ -95,7 +97,9 @@ async def link_statement_line(
 
 @router.post(
     "/{line_id}/explain",
-    responses=may_answer(StatementLineNotFound, LineExplained, LineDirectionDiffers),
+    responses=may_answer(
+        StatementLineNotFound, LineBeforeOpening, LineExplained, LineDirectionDiffers
+    ),
 )
 async def explain_statement_line(
     line_id: UUID, body: LineExplain, caller: Resolver, tx: Tx, now: Now
@@ -116,7 +120,7 @@ async def explain_statement_line(
     return present_evidence(await views.get_evidence(tx, caller.org_id, line_id))
 
 
-@router.post("/{line_id}/unlink", responses=may_answer(StatementLineNotFound))
+@router.post("/{line_id}/unlink", responses=may_answer(StatementLineNotFound, LineBeforeOpening))
 async def unlink_statement_line(
     line_id: UUID, body: LineUnlink, caller: Resolver, tx: Tx, now: Now
 ) -> LineEvidenceRead:

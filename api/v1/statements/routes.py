@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from api.http.deps import Now, TheDatabase, Tx, requires
+from api.http.deps import Now, TheDatabase, TheSettings, Tx, requires
 from api.http.errors import may_answer
 from api.http.idempotency import REPLAYED, mark_replayed
 from api.http.paging import Cursor, Limit, next_cursor, read_cursor
@@ -26,9 +26,11 @@ from core.tenancy import open_org_transaction
 from core.text import check_lines
 from identity.people.callers import Caller
 from identity.people.rules import Permission
+from payments.closing.queries_opening import find_opening_day
 from payments.statements import queries, queries_lines, rereading, service
 from payments.statements.errors import (
     ReceivingAccountNotFound,
+    StatementBeforeOpening,
     StatementBeingWritten,
     StatementFileEmpty,
     StatementFileKnown,
@@ -41,6 +43,7 @@ from payments.statements.errors import (
     StatementNotDiscardable,
     StatementNotFound,
     StatementOverlaps,
+    StatementReadingsReached,
     StatementsADayReached,
     StatementSpaceReached,
     StatementsTooLong,
@@ -99,6 +102,7 @@ FILE: Final = {
             StatementFileTooLarge,
             StatementError,
             StatementsADayReached,
+            StatementReadingsReached,
             StatementSpaceReached,
             Busy,
         ),
@@ -112,6 +116,7 @@ async def add_statement(
     response: Response,
     caller: Importer,
     database: TheDatabase,
+    settings: TheSettings,
     now: Now,
     statement_id: Annotated[
         UUID, Query(alias="id", description="Made by the client: the same again changes nothing.")
@@ -153,6 +158,7 @@ async def add_statement(
             file,
             receiving_account_id=receiving_account_id,
             file_name=file_name,
+            kept_bytes_max=settings.statement_bytes_per_org,
             is_pasted=is_pasted,
             mapping=read_columns(mapping, first_row=first_row),
             actor=caller.actor,
@@ -223,6 +229,7 @@ async def list_lines(
         StatementNotFound,
         StatementNotAcceptable,
         StatementBeingWritten,
+        StatementBeforeOpening,
         StatementOverlaps,
         StatementsTooLong,
         StatementNotChained,
@@ -235,7 +242,12 @@ async def accept_statement(statement_id: UUID, caller: Accepter, tx: Tx, now: No
     Of days that an earlier statement has, both must say the same; it counts once.
     """
     statement = await service.accept_statement(
-        tx, caller.org_id, statement_id, actor=caller.actor, now=now
+        tx,
+        caller.org_id,
+        statement_id,
+        find_opening_day=find_opening_day,
+        actor=caller.actor,
+        now=now,
     )
     return present_statement(statement)
 
@@ -267,6 +279,7 @@ async def discard_statement(
             StatementFileKnown,
             StatementHeadingsMissing,
             StatementMappingsFull,
+            StatementReadingsReached,
             Busy,
         ),
         201: REPLAYED,
@@ -282,8 +295,8 @@ async def read_again(
 ) -> StatementRead:
     """Read a kept file in another way: as another account's, or by columns given by hand.
 
-    The statement is discarded, and its file becomes the new one. The same new id again is the same
-    statement.
+    The statement is discarded (one that is staged by `statements.accept` only), and its file
+    becomes the new one. The same new id again is the same statement.
     """
     mapping = body.mapping
     statement, is_new = await rereading.read_again(
@@ -294,6 +307,7 @@ async def read_again(
         receiving_account_id=body.receiving_account_id,
         mapping=read_columns(mapping, first_row=mapping.first_row if mapping else None),
         is_saved=body.is_saved,
+        may_discard=caller.may(Permission.STATEMENTS_ACCEPT),
         actor=caller.actor,
         now=now,
     )

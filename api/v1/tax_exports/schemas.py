@@ -37,7 +37,7 @@ class TaxExportRead(Read):
     exported_vnd: int | None = Field(description="What its rows add up to.")
     takings_vnd: int | None = Field(
         description="All takings in the month of the payees that took it: what is more than"
-        " `exported_vnd` was no parking, or another seller's."
+        " `exported_vnd` was no parking, another seller's, or given up without a payment."
     )
     content_bytes: int | None
     content_sha256: str | None

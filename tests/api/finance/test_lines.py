@@ -30,7 +30,7 @@ INSERT = (
     """INSERT INTO statement_lines (org_id, id, statement_id, receiving_account_id, open_vnd,
         line_no, booked_on, is_date_only, direction, amount_vnd, bank_reference, memo, is_reversal,
         counterparty_account)
-    SELECT :org_id, gen_random_uuid(), :id, :account_id, 0, n,
+    SELECT :org_id, gen_random_uuid(), :id, :account_id, 1000 + n, n,
         CASE WHEN n % 2 = 0 THEN CAST(:day AS date) ELSE CAST(:next AS date) END, true,
         CASE WHEN n % 3 = 0 THEN 'out' ELSE 'in' END, 1000 + n, 'FT' || n, CAST(:memo AS text),
         false, '0012345678901234567'
@@ -120,6 +120,18 @@ async def test_a_list_that_is_too_long_for_excel_is_offered_as_csv(
     assert refused.status_code == 303
     assert whole.text.count("\n") == 22
     assert (long.status_code, "Chọn nhiều nhất 366 ngày" in text_of(long)) == (422, True)
+
+
+@pytest.mark.parametrize("day", ["0001-01-05", "9999-12-31", "1999-12-31", "hôm nay"])
+async def test_a_day_that_no_line_can_have_is_the_usual_one(market: Market, day: str) -> None:
+    finance = await let_in(market, "finance")
+    dates = {**asked(market), "from": "", "to": ""}
+    for name in ("from", "to"):
+        for page in ("", "/export.csv", "/export.xlsx"):
+            answer = await finance.get(f"/finance/lines{page}", params={**dates, name: day})
+            assert answer.status_code == 200, (name, page, answer.text[:200])
+        shown = await finance.get("/finance/lines", params={**dates, name: day})
+        assert f'value="{day}"' not in shown.text
 
 
 async def test_the_search_page_leads_to_the_line_in_its_statement(

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from core.clock import read_clock
-from tests.world.breaks import a_paid_twice_break
+from tests.world.breaks import a_paid_twice_break, a_short_bill, find_break, give_up_rest
 from tests.world.cities import employ
 from tests.world.constants import PASSWORD
 from tests.world.markets import Market
@@ -71,7 +71,7 @@ async def test_two_people_decide_on_the_page_and_undo_it(market: Market) -> None
     assert "Chờ duyệt: 1" in text_of(await approver.get("/manage/breaks"))
     assert path in (await approver.get("/manage/breaks?show=waiting")).text
     await send(approver, path, f"{decision}/approve")
-    assert "Đã xóa, không thu nữa" in text_of(await finance.get(path))
+    assert "Đã xóa sổ" in text_of(await finance.get(path))
 
     await send(finance, path, f"{decision}/undo", reason="nhầm")
     undoing = decision_of((await approver.get(path)).text)
@@ -185,3 +185,28 @@ async def test_another_organisations_break_has_no_page(market: Market) -> None:
     assert (await (await market.hub.browser("lang-gieng")).get(path)).status_code == 404
     cashier = await staff(market, "thu", "cashier", payee_id=market.stall.payee_id)
     assert (await cashier.get(path)).status_code in (303, 403)
+
+
+async def test_the_page_offers_what_a_bill_is_short_of_now(market: Market) -> None:
+    finance = await staff(market, "phuong", "finance")
+    bill, break_id = await a_short_bill(market.database, market.stall, now=read_clock())
+    await market.pay(bill, amount_vnd=2_000)
+
+    page = (await finance.get(f"/manage/breaks/{break_id}")).text
+
+    assert 'name="amount_vnd" value="3000"' in page
+    assert "Số còn thiếu bây giờ" in page
+
+
+async def test_money_for_a_bill_whose_rest_was_given_up_says_what_is_undone_first(
+    market: Market,
+) -> None:
+    finance = await staff(market, "phuong", "finance")
+    bill, _ = await a_short_bill(market.database, market.stall, now=read_clock())
+    await give_up_rest(market.database, market.stall, bill, now=read_clock())
+    await market.pay(bill, amount_vnd=5_000)
+    break_id = await find_break(market.database, market.stall, "refund_due")
+
+    page = text_of(await finance.get(f"/manage/breaks/{break_id}"))
+
+    assert "Hoàn tác xóa sổ trước" in page

@@ -39,6 +39,7 @@ async def test_terms_are_set_a_period_is_drafted_and_two_people_take_it_to_its_e
         "commission": "2,5",
         "fixed_charge": "11.000",
         "charge_vietqr": "0,11",
+        "charge_other": "1",
         "share_name_0": "Ban quản lý <b>chợ</b>",
         "share_0": "15",
     }
@@ -55,6 +56,9 @@ async def test_terms_are_set_a_period_is_drafted_and_two_people_take_it_to_its_e
     _, saved = await submit(manager, terms, form)
     assert "Đã lưu điều khoản" in text_of(saved)
     assert "Lần 1, hiệu lực từ 01/01/2026" in text_of(saved)
+    assert "Phí cố định mỗi kỳ: 11.000" in text_of(saved)
+    # What is not shown would be lost at the next save.
+    assert re.search(r'value="1"[^>]* name="charge_other"', saved.text)
     stale = await manager.post(terms, data={**form, "commission": "3"})
     assert "vừa đổi điều khoản" in text_of(stale)
     assert 'action="' + terms not in (await finance.get(terms)).text

@@ -162,6 +162,16 @@ async def test_an_organisation_takes_no_more_than_its_limit_in_a_day(
     assert (await send(market, stranger, *refunds[2])).status_code == 303
 
 
+async def test_more_than_links_take_in_a_day_is_not_asked_for(
+    market: Market, stranger: httpx.AsyncClient
+) -> None:
+    object.__setattr__(market.hub.services.settings, "refund_link_vnd_per_day", 4_999)
+    bill, _ = await a_bill_given_back(market)
+
+    assert "để nhận lại" not in text_of(await stranger.get(market.pay_path(bill)))
+    assert (await stranger.get(f"{market.pay_path(bill)}/refund")).status_code == 303
+
+
 async def test_other_sites_and_who_tries_too_often_are_refused(
     market: Market, stranger: httpx.AsyncClient
 ) -> None:

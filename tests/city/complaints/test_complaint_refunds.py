@@ -24,6 +24,7 @@ from payments.refunds.errors import RefundTooHigh
 from payments.refunds.service import cancel_bill_and_propose_refund
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
+from tests.world.breaks import give_up_rest
 from tests.world.complaints import a_new_complaint, complain
 from tests.world.constants import MANAGER, NOON, VENDOR
 from tests.world.databases import FreshDatabase
@@ -387,3 +388,16 @@ async def test_of_a_join_a_refund_and_an_undoing_at_once_the_books_agree(
     given, undone = (one is None for one in found[1:])
     assert not (given and undone)
     assert find_violations(fresh_database.owner_url) == []
+
+
+async def test_what_was_given_up_of_a_bill_is_not_given_back(
+    app_database: Database, gate: Gate
+) -> None:
+    bill = await a_bill(app_database, gate.stall)
+    await pay(app_database, gate.stall, bill, amount_vnd=15_000)
+    await give_up_rest(app_database, gate.stall, bill)
+    complaint_id = await complain_of_bill(app_database, gate, bill.id)
+
+    with pytest.raises(RefundTooHigh):
+        await uphold(app_database, gate, complaint_id, 15_001)
+    await uphold(app_database, gate, complaint_id, 15_000)

@@ -19,7 +19,7 @@ from city.search.views import Found, search
 from core.db import Database
 from core.ids import new_id
 from parking.vehicles import VehicleClass
-from tests.world.bills import a_bill
+from tests.world.bills import a_bill, a_bill_request, a_reference, open_bills_as
 from tests.world.databases import FreshDatabase
 from tests.world.grown_tables import grow_bills, grow_credits
 from tests.world.notices import pay
@@ -38,7 +38,7 @@ LINES = text("""
     INSERT INTO statement_lines (org_id, id, statement_id, receiving_account_id, open_vnd, line_no,
         booked_on, is_date_only, direction, amount_vnd, bank_reference, memo, is_reversal,
         counterparty_name)
-    SELECT :org_id, gen_random_uuid(), :id, :account_id, 0, n, :day, true, 'in', 1000 + n,
+    SELECT :org_id, gen_random_uuid(), :id, :account_id, 1000 + n, n, :day, true, 'in', 1000 + n,
         'ft26' || n, CAST(:memo AS text), false, 'NGUYỄN THỊ LAN'
     FROM generate_series(1, CAST(:count AS int)) n
 """)
@@ -93,6 +93,25 @@ async def test_each_thing_is_found_by_what_people_have_of_it(
     assert await find(app_database, org_id, "dao thit") == {}
 
 
+async def test_another_systems_number_is_found_as_it_was_typed_and_in_either_case(
+    gate: Gate, app_database: Database, owner_database: Database
+) -> None:
+    numbers = ("Don-17a", "DON-18", "don-19")
+    requests = [a_bill_request(gate.stall, external_id=one) for one in numbers]
+    references = [a_reference(gate.stall) for _ in numbers]
+    opened = await open_bills_as(app_database, gate.stall, requests, references)
+    bills = dict(zip(numbers, opened, strict=True))
+    await add_lines(owner_database, gate, count=1, memo="mua rau")
+    async with owner_database.begin() as session:
+        await session.execute(text("UPDATE statement_lines SET bank_reference = 'Ft26-Xy9'"))
+
+    for typed, kept in (("Don-17a", "Don-17a"), ("don-18", "DON-18"), ("Don-19", "don-19")):
+        found = await find(app_database, gate.org_id, typed)
+        assert [one.id for one in found[FoundKind.BILL]] == [bills[kept].id], typed
+    assert FoundKind.STATEMENT_LINE in await find(app_database, gate.org_id, "Ft26-Xy9")
+    assert FoundKind.BILL not in await find(app_database, gate.org_id, "DON-17A")
+
+
 async def test_a_plate_is_found_whole_and_shown_masked_to_who_does_not_manage_parking(
     gate: Gate, app_database: Database
 ) -> None:
@@ -141,10 +160,11 @@ async def test_a_kind_that_takes_too_long_is_left_out_and_said(
     ("statement", "index"),
     [
         (queries.FIND_BILLS, "uq_bills_org_id_reference"),
+        (queries.FIND_BILLS, "ix_bills_external"),
         (queries.FIND_CREDITS, "ix_bank_transactions_reference"),
         (queries.FIND_LINES, "ix_statement_lines_reference"),
     ],
-    ids=["bills", "credits", "lines"],
+    ids=["bills", "bills of others", "credits", "lines"],
 )
 async def test_grown_tables_are_searched_by_their_indexes(
     gate: Gate,
@@ -162,7 +182,6 @@ async def test_grown_tables_are_searched_by_their_indexes(
     values = {
         "org_id": gate.org_id,
         "references": ["PPDXA22345678A"],
-        "code": "FT26324000001",
         "codes": ["FT26324000001", "ft26324000001"],
         "amount_vnd": None,
         "words": [],

@@ -24,9 +24,13 @@ def test_words_lose_case_and_marks_and_what_is_no_letter() -> None:
 
 
 def test_a_code_needs_a_digit_and_no_space() -> None:
-    assert read_query("ft26331000123").code == "FT26331000123"
-    assert read_query("nguyenvana").code is None
-    assert read_query("ft26 331").code is None
+    assert read_query("ft26331000123").codes == ("ft26331000123", "FT26331000123")
+    assert read_query("nguyenvana").codes == ()
+    assert read_query("ft26 331").codes == ()
+
+
+def test_a_code_is_looked_for_as_it_was_typed_and_in_either_case() -> None:
+    assert read_query(" Don-17a ").codes == ("Don-17a", "DON-17A", "don-17a")
 
 
 @pytest.mark.parametrize("typed", ["30F-123.45", "30f12345", "29-D1 876.54"])

@@ -14,6 +14,7 @@ from parking.exits.paying import open_bill
 from parking.exits.rules import ExitReason
 from parking.overview.compared import ComparedDay, ComparedStay, Difference, list_day, read_day
 from tests.parking.overview.test_leakage import let_out, take
+from tests.world.breaks import give_up_rest
 from tests.world.constants import MANAGER, NOON
 from tests.world.notices import pay
 from tests.world.parking_sessions import PER_VISIT_VND, Gate, a_bill_wanted, a_stay, cash
@@ -147,3 +148,30 @@ async def test_a_sum_that_no_payment_explains_is_a_difference(
     _, rows = await read(app_database, gate)
 
     assert rows[stay_id].differences == (Difference.PAID_DIFFERS,)
+
+
+async def test_what_was_given_up_of_a_bill_stands_by_itself_and_is_no_difference(
+    app_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        bill = await open_bill(
+            session,
+            gate.org_id,
+            stay_id,
+            a_bill_wanted(gate, PER_VISIT_VND),
+            priced_at=NOON,
+            actor=gate.attendant,
+            now=NOON,
+        )
+    await pay(app_database, gate.stall, bill, amount_vnd=PER_VISIT_VND - 1_000)
+    await give_up_rest(app_database, gate.stall, bill, amount_vnd=1_000)
+    await photograph(app_database, gate, stay_id)
+    await let_out(app_database, gate, stay_id)
+
+    day, rows = await read(app_database, gate)
+
+    row = rows[stay_id]
+    assert (row.bank_vnd, row.other_vnd, row.written_off_vnd) == (PER_VISIT_VND - 1_000, 0, 1_000)
+    assert (row.paid_vnd, row.differences) == (PER_VISIT_VND, ())
+    assert (day.other_vnd, day.written_off_vnd, day.odd) == (0, 1_000, 0)

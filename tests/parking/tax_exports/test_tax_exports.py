@@ -36,6 +36,7 @@ from parking.tax_exports.rules import (
 from payments.bills.references import make_reference
 from payments.bills.rules import BillFacts
 from tests.world.bills import a_bill
+from tests.world.breaks import give_up_rest
 from tests.world.constants import MANAGER, NOON
 from tests.world.databases import Template, a_template
 from tests.world.notices import pay
@@ -235,6 +236,23 @@ async def test_every_transaction_of_a_month_is_there_once_and_adds_up_to_the_led
     assert december.exported_vnd == await read_month(app_database, gate, DECEMBER)
     (back,) = [row for row in rows if row["kind"] == "Hoàn tiền"]
     assert (back["quantity"], back["unit_price_vnd"]) == ("-1", "2000")
+
+
+async def test_what_was_given_up_of_a_bill_was_not_sold(
+    app_database: Database, worker_database: Database, gate: Gate
+) -> None:
+    stay_id = await a_stay(app_database, gate)
+    async with open_org_transaction(app_database, gate.org_id) as session:
+        wanted = a_bill_wanted(gate, PER_VISIT_VND)
+        facts = {"priced_at": NOON, "actor": gate.attendant, "now": NOON}
+        bill = await open_bill(session, gate.org_id, stay_id, wanted, **facts)
+    await pay(app_database, gate.stall, bill, amount_vnd=PER_VISIT_VND - 1_000)
+    await give_up_rest(app_database, gate.stall, bill, amount_vnd=1_000)
+
+    export = await a_tax_export(app_database, worker_database, gate)
+
+    assert amounts(await read_rows(app_database, export)) == {(STAY, QR, PER_VISIT_VND - 1_000): 1}
+    assert (export.exported_vnd, export.takings_vnd) == (PER_VISIT_VND - 1_000, PER_VISIT_VND)
 
 
 async def test_a_row_says_who_sold_what_with_the_tax_in_it_and_never_a_whole_plate(

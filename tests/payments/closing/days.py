@@ -55,6 +55,39 @@ async def a_credit(
     return found
 
 
+async def own_period(
+    database: Database,
+    stall: PayableStall,
+    first: date,
+    last: date,
+    *,
+    status: StatementStatus = StatementStatus.VISIBLE,
+    came_at: datetime = LATER,
+) -> UUID:
+    """Let a statement of some days come, without lines of its own; return it."""
+    statement_id = new_id()
+    async with open_org_transaction(database, stall.org.id) as session:
+        await session.execute(
+            text(
+                "INSERT INTO statements (org_id, id, receiving_account_id, file_sha256, file_name,"
+                " file_bytes, is_pasted, status, period_from, period_to, created_at)"
+                " VALUES (:org, :id, :account, :sha, 'x.csv', 1, false, :status, :first, :last,"
+                " :came_at)"
+            ),
+            {
+                "org": stall.org.id,
+                "account": stall.account_id,
+                "id": statement_id,
+                "sha": statement_id.bytes,
+                "status": status.value,
+                "first": first,
+                "last": last,
+                "came_at": came_at,
+            },
+        )
+    return statement_id
+
+
 async def own_days(
     database: Database,
     stall: PayableStall,
@@ -62,28 +95,16 @@ async def own_days(
     *,
     opening_vnd: int | None,
     status: StatementStatus = StatementStatus.VISIBLE,
+    came_at: datetime = LATER,
 ) -> dict[tuple[date, int], UUID]:
     """Let a statement own days in a row; return {(day, place): its line}."""
-    statement_id, made = new_id(), {}
+    made: dict[tuple[date, int], UUID] = {}
     balance_vnd = opening_vnd
     values: dict[str, Any] = {"org": stall.org.id, "account": stall.account_id}
+    statement_id = await own_period(
+        database, stall, days[0][0], days[-1][0], status=status, came_at=came_at
+    )
     async with open_org_transaction(database, stall.org.id) as session:
-        await session.execute(
-            text(
-                "INSERT INTO statements (org_id, id, receiving_account_id, file_sha256, file_name,"
-                " file_bytes, is_pasted, status, period_from, period_to, created_at)"
-                " VALUES (:org, :id, :account, :sha, 'x.csv', 1, false, :status, :first, :last,"
-                " now())"
-            ),
-            {
-                **values,
-                "id": statement_id,
-                "sha": statement_id.bytes,
-                "status": status.value,
-                "first": days[0][0],
-                "last": days[-1][0],
-            },
-        )
         line_no = 0
         for day, lines in days:
             moved = [one.amount_vnd for one in lines]

@@ -121,9 +121,9 @@ def asked(lot: PayableStall) -> dict[str, tuple[TextClause, dict[str, Any]]]:
         ),
         "balances": (
             queries_items.LIST_BALANCES,
-            {"code": "bank", "subject_ids": accounts, "day": THURSDAY},
+            {"codes": ["bank", "bank_clearing"], "subject_ids": accounts, "day": THURSDAY},
         ),
-        "moved": (queries_items.SUM_MOVED, {"code": "bank_clearing", **one_day}),
+        "moved": (queries_items.SUM_MOVED, {"codes": ["bank", "bank_clearing"], **one_day}),
         "carried": (queries_days.LIST_OPEN_ITEMS, {}),
         "added": (queries_days.LIST_ADDED, {"day": THURSDAY}),
         "cleared": (queries_days.LIST_CLEARED, {"day": THURSDAY}),
@@ -153,6 +153,7 @@ def test_open_lines_and_open_items_are_found_among_few(
         "carried": "uq_carried_items_open",
         "cleared": "ix_carried_items_cleared",
         "items": "ix_postings_day",
+        "moved": "ix_postings_day",
         "balances": "pk_ledger_checkpoints",
     }
     statements = asked(lot)

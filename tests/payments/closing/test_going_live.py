@@ -20,6 +20,7 @@ from payments.closing.errors import (
     OpeningBalanceNotFound,
     OpeningNeedsAnother,
     StatementProofNeedsOpening,
+    StillCarried,
 )
 from payments.closing.models import OpeningBalance
 from payments.closing.opening import NewOpening
@@ -38,6 +39,7 @@ from tests.payments.closing.days import (
     at,
     carried_at,
     close,
+    explain,
     go_live,
     own_and_explain,
     own_days,
@@ -165,6 +167,33 @@ async def test_lines_from_before_the_go_live_are_in_its_opening_balance(
 
     row = await row_of(app_database, stall, FRIDAY)
     assert (row.closing_vnd, row.bank_vnd, row.late_lines_vnd) == (700, 700, 0)
+
+
+async def test_lines_from_before_that_were_explained_are_in_the_opening_balance_once(
+    app_database: Database, fresh_database: FreshDatabase, stall: PayableStall
+) -> None:
+    """One was explained while Thursday was open, one posts in Friday, which opens with it."""
+    reported = {
+        vnd: await a_credit(app_database, stall, vnd, when=at(day))
+        for vnd, day in ((250_000, THURSDAY), (70_000, THURSDAY), (20_000, FRIDAY))
+    }
+    lines = [Line(amount_vnd=vnd, credit=credit) for vnd, credit in reported.items()]
+    made = await own_days(app_database, stall, [(THURSDAY, lines[:2])], opening_vnd=680_000)
+    await explain(app_database, stall, made[THURSDAY, 0], lines[0])
+    await close(app_database, stall, THURSDAY)
+    await explain(app_database, stall, made[THURSDAY, 1], lines[1])
+
+    found = await go_live(app_database, stall, FRIDAY, 1_000_000)
+
+    assert (found.bank_vnd, found.clearing_vnd) == (750_000, 70_000)
+    assert (await balances(app_database, stall))[0] == 1_000_000
+    assert find_violations(fresh_database.owner_url) == []
+    await own_and_explain(app_database, stall, [(FRIDAY, lines[2:])], opening_vnd=1_000_000)
+    await close(app_database, stall, FRIDAY)
+    row = await row_of(app_database, stall, FRIDAY)
+    assert (row.proof, row.bank_vnd, row.late_lines_vnd) == ("statement", 1_020_000, 0)
+    assert await carried_at(app_database, stall, FRIDAY) == {}
+    assert find_violations(fresh_database.owner_url) == []
 
 
 async def test_who_proposed_it_does_not_confirm_it(
@@ -318,3 +347,23 @@ async def test_an_account_whose_statements_end_carries_one_sum_from_then_on_and_
             object_kind="receiving_account", object_id=stall.account_id, limit=5,
         )  # fmt: skip
     assert [one.action for one in changes] == ["account.proof_set"]
+
+
+async def test_an_account_that_carries_credits_has_no_second_opening_balance(
+    app_database: Database, stall: PayableStall
+) -> None:
+    """Its sum would be taken away, and its credits carried on: the day could not be closed."""
+    await close(app_database, stall, THURSDAY)
+    await go_live(app_database, stall, FRIDAY, 0)
+    await own_and_explain(
+        app_database, stall, [(FRIDAY, []), (SATURDAY, []), (SUNDAY, [])], opening_vnd=0
+    )
+    await a_credit(app_database, stall, 20_000, when=at(FRIDAY))
+    await close(app_database, stall, FRIDAY)
+    proposed = await propose(app_database, stall, day=SATURDAY, amount_vnd=0)
+
+    with pytest.raises(StillCarried):
+        await confirm(app_database, stall, proposed)
+
+    await close(app_database, stall, SATURDAY)
+    assert (await row_of(app_database, stall, SATURDAY)).carried_vnd == 20_000

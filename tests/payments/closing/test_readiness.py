@@ -1,6 +1,6 @@
 """The checklist of a day: each thing that keeps it open, and what two people may close over."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +13,9 @@ from core.clock import day_bounds
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
-from payments.closing import over, service
+from payments.closing import opening, over, service
 from payments.closing.errors import DayNotOpen, DayNotReady
-from payments.closing.rules import NotReady
+from payments.closing.rules import NotReady, Proof
 from payments.ledger.errors import DayAhead
 from payments.statements.rules import StatementStatus
 from tests.payments.closing.days import (
@@ -34,6 +34,7 @@ from tests.payments.closing.days import (
     explain,
     own_and_explain,
     own_days,
+    own_period,
     row_of,
 )
 from tests.world.constants import APPROVER, MANAGER, NOON, VENDOR
@@ -94,6 +95,19 @@ async def test_a_statement_whose_lines_are_being_written_proves_nothing_yet(
     )
 
     assert await refused(app_database, stall) == ([], [NotReady.STATEMENT_BEING_WRITTEN])
+
+
+async def test_a_statement_that_was_made_before_the_day_was_over_does_not_close_it(
+    app_database: Database, stall: PayableStall
+) -> None:
+    await a_live_account(app_database, stall)
+    await own_days(app_database, stall, [(FRIDAY, [])], opening_vnd=0, came_at=at(FRIDAY, 20))
+
+    assert await refused(app_database, stall) == ([], [NotReady.STATEMENT_ENDS_EARLY])
+
+    await own_period(app_database, stall, FRIDAY, SATURDAY)  # says the same of Friday
+    await close(app_database, stall, FRIDAY)
+    assert (await row_of(app_database, stall, FRIDAY)).proof == "statement"
 
 
 async def test_each_line_of_the_day_must_be_explained(
@@ -219,11 +233,16 @@ async def test_a_day_is_closed_once_it_is_over(app_database: Database, stall: Pa
 
 
 async def say(
-    database: Database, stall: PayableStall, who: Any, account_id: UUID | None = None
+    database: Database,
+    stall: PayableStall,
+    who: Any,
+    account_id: UUID | None = None,
+    *,
+    day: date = FRIDAY,
 ) -> UUID | None:
     async with open_org_transaction(database, stall.org.id) as session:
         found = await over.close_over(
-            session, stall.org.id, FRIDAY, account_id or stall.account_id,
+            session, stall.org.id, day, account_id or stall.account_id,
             reason="sao kê chưa về", actor=who, now=LATER,
         )  # fmt: skip
         return found.by_2
@@ -273,6 +292,31 @@ async def test_a_gap_stands_open_until_the_account_is_whole_again(
     )  # fmt: skip
     assert len(made) == 1
     assert await list_breaks(app_database, stall) == []
+
+
+async def test_a_day_that_is_closed_over_opens_the_gap_again(
+    app_database: Database, stall: PayableStall
+) -> None:
+    """Two people close over both days beforehand; then Friday's statement comes."""
+    await a_live_account(app_database, stall)
+    for day in (FRIDAY, SATURDAY):
+        for who in (MANAGER, APPROVER):
+            await say(app_database, stall, who, day=day)
+    await own_and_explain(app_database, stall, [(FRIDAY, [])], opening_vnd=0)
+    await close(app_database, stall, FRIDAY)
+    assert await list_breaks(app_database, stall) == []
+
+    await close(app_database, stall, SATURDAY)
+
+    assert (await row_of(app_database, stall, SATURDAY)).proof == "closed_over"
+    assert await list_breaks(app_database, stall) == ["statement_gap"]
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await opening.set_proof(
+            session, stall.org.id, stall.account_id,
+            proof=Proof.CALLBACKS_ONLY, from_day=SUNDAY, actor=MANAGER, now=LATER,
+        )  # fmt: skip
+    await close(app_database, stall, SUNDAY)
+    assert await list_breaks(app_database, stall) == []  # by callbacks only, from then on
 
 
 async def test_a_day_that_became_ready_is_closed_as_ready(

@@ -14,8 +14,10 @@ from payments.bills.references import make_reference
 from payments.bills.rules import BillFacts
 from payments.credits import assigning, corrections
 from payments.credits.jobs import rematch_waiting
+from payments.decisions.rules import Action, Target
 from tests.payments.invariants import find_violations
 from tests.world.bills import a_bill
+from tests.world.breaks import NO_SUCH_REFERENCE, a_decision, approve_it, find_break
 from tests.world.constants import NOON, VENDOR
 from tests.world.databases import FreshDatabase
 from tests.world.notices import casso_body, pay, process_waiting, sepay_body, store_notices
@@ -246,3 +248,43 @@ async def test_money_out_that_is_reported_again_with_a_reference_is_a_repeat(
     assert await list_outcomes(app_database, stall) == ["outgoing", "repeat"]
     async with open_org_transaction(app_database, stall.org.id) as session:
         assert await session.scalar(text("SELECT count(*) FROM matches")) == 0
+
+
+async def test_a_reference_that_is_added_to_what_two_people_decided_is_a_break_and_nothing_fails(
+    app_database: Database, stall: PayableStall, fresh_database: FreshDatabase
+) -> None:
+    """Its notice is processed with all that came with it."""
+    await a_neighbour(app_database, stall)
+    casso = await another_endpoint(app_database, stall, provider="casso")
+    await store_notices(
+        app_database,
+        stall,
+        sepay_body(stall, amount_vnd=20_000, memo=NO_SUCH_REFERENCE, bank_reference=OWN),
+    )
+    await process_waiting(app_database, stall)
+    break_id = await find_break(app_database, stall, "unassigned")
+    decision = await a_decision(
+        app_database,
+        stall,
+        break_id,
+        amount_vnd=20_000,
+        action=Action.CORRECT,
+        target=Target.INTEREST,
+    )
+    await approve_it(app_database, stall, decision.id)
+    named, other = await a_bill(app_database, stall), await a_bill(app_database, stall)
+
+    full = {"amount_vnd": 20_000, "memo": named.reference, "bank_reference": OWN}
+    await store_notices(
+        app_database,
+        casso,
+        casso_body(casso, **full),
+        casso_body(casso, amount_vnd=20_000, memo=other.reference),
+    )
+    await process_waiting(app_database, stall)
+
+    assert (await read_status(app_database, stall, named))[0] == "open"
+    assert await read_status(app_database, stall, other) == ("paid", 20_000, 20_000)
+    assert await list_breaks(app_database, stall) == ["contradiction"]
+    assert await count_rows(app_database, stall, "notices", "handled_at IS NULL") == 0
+    assert find_violations(fresh_database.owner_url) == []

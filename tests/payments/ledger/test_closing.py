@@ -156,22 +156,24 @@ async def test_a_large_day_that_nothing_came_to_is_closed(
     assert (await close(app_database, stall)).postings == 5
 
 
-async def test_a_close_that_cannot_count_at_once_gives_way(
+@pytest.mark.parametrize("table", ["postings", "ledger_checkpoints"])
+async def test_a_close_that_cannot_count_and_write_at_once_gives_way(
     app_database: Database,
     fresh_database: FreshDatabase,
     stall: PayableStall,
     monkeypatch: pytest.MonkeyPatch,
+    table: str,
 ) -> None:
-    """Whatever keeps it from the postings while it holds up payments."""
+    """Whatever keeps it from reading or writing while it holds up payments."""
     monkeypatch.setattr(closing.queries, "LOCKED_TIMEOUT_MS", 100)
     await post(app_database, stall, a_posting(stall))
     async with await psycopg.AsyncConnection.connect(fresh_database.owner_url) as owner:
 
-        async def hold_postings() -> None:
-            await owner.execute("LOCK TABLE postings")
+        async def hold_table() -> None:
+            await owner.execute(f"LOCK TABLE {table}")
 
         with monkeypatch.context() as held:
-            before_the_lock(held, hold_postings)
+            before_the_lock(held, hold_table)
             with pytest.raises(BooksBusy, match="in a second"):
                 await close(app_database, stall)
 

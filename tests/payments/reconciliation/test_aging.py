@@ -1,14 +1,17 @@
 """Lines and credits without their other side: on somebody's list, once, until explained."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from core.db import Database
 from core.tenancy import open_org_transaction
-from payments.reconciliation import aging, queries
+from payments.credits.corrections import mark_same_money
+from payments.reconciliation import aging, queries, service
 from tests.payments.invariants import find_violations
-from tests.world.constants import NOON
+from tests.world.constants import MANAGER, NOON
 from tests.world.databases import FreshDatabase
 from tests.world.lines import TODAY, Line, add_lines, match, receive
 from tests.world.reads import count_rows, list_breaks
@@ -69,3 +72,79 @@ async def test_a_credit_is_asked_about_once_no_line_to_come_can_be_it(
     await match(app_database, stall, now=NOON + timedelta(days=9))
     assert await list_breaks(app_database, stall) == []
     assert find_violations(fresh_database.owner_url) == []
+
+
+async def pass_window(database: Database, stall: PayableStall) -> None:
+    """Let a statement have a day that is so late that no line to come can be today's money."""
+    last = TODAY + timedelta(days=4)
+    await add_lines(database, stall, Line(amount_vnd=-1_000, booked_on=last))
+
+
+async def unlink(database: Database, stall: PayableStall, line_id: UUID) -> None:
+    async with open_org_transaction(database, stall.org.id) as session:
+        await service.unlink_line(
+            session, stall.org.id, line_id, words="nhầm dòng", actor=MANAGER, now=NOON
+        )
+
+
+async def test_a_line_and_a_credit_that_are_parted_are_asked_about_again(
+    app_database: Database, stall: PayableStall
+) -> None:
+    (line,) = await add_lines(app_database, stall, Line(bank_reference=FT))
+    await pass_window(app_database, stall)
+    assert await ask(app_database, stall, days=1) == 1
+    await receive(app_database, stall, bank_reference=FT)
+    await match(app_database, stall)
+    assert await list_breaks(app_database, stall) == []
+
+    await unlink(app_database, stall, line)
+    assert await list_breaks(app_database, stall) == ["credit_without_line"]
+    assert await ask(app_database, stall, days=1) == 1
+    assert await list_breaks(app_database, stall) == ["credit_without_line", "line_without_credit"]
+
+
+async def test_a_day_of_many_credits_is_asked_about_in_several_runs(
+    app_database: Database, stall: PayableStall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        await receive(app_database, stall, bank_reference=f"FT2632400055{number}")
+    await add_lines(app_database, stall, Line(amount_vnd=-1_000))
+    await pass_window(app_database, stall)
+    monkeypatch.setattr(aging, "CREDITS_MAX", 2)
+
+    assert [await ask(app_database, stall, days=0) for _ in range(3)] == [2, 1, 0]
+    assert await list_breaks(app_database, stall) == ["credit_without_line"] * 3
+
+
+async def test_a_credit_that_comes_after_its_day_was_asked_about_is_asked_about_too(
+    app_database: Database, stall: PayableStall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_lines(app_database, stall, Line(amount_vnd=-1_000))
+    await pass_window(app_database, stall)
+    assert await ask(app_database, stall, days=0) == 0
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        await queries.set_matched(
+            session, stall.org.id, stall.account_id, matched_at=NOON, is_whole=True
+        )
+    for number in range(3):
+        reference = f"FT2632400055{number}"
+        await receive(app_database, stall, bank_reference=reference, now=NOON)
+    monkeypatch.setattr(aging, "CREDITS_MAX", 2)
+
+    assert [await ask(app_database, stall, days=0) for _ in range(2)] == [3, 0]
+    assert await list_breaks(app_database, stall) == ["credit_without_line"] * 3
+
+
+async def test_nobody_is_asked_for_the_line_of_what_is_another_credits_money(
+    app_database: Database, stall: PayableStall
+) -> None:
+    await receive(app_database, stall, bank_reference=FT)
+    await add_lines(app_database, stall, Line(amount_vnd=-1_000))
+    await pass_window(app_database, stall)
+    assert await ask(app_database, stall, days=0) == 1
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        query = text("SELECT subject_id FROM breaks WHERE kind = 'credit_without_line'")
+        credit_id = (await session.execute(query)).scalar_one()
+        await mark_same_money(session, stall.org.id, credit_id, actor=MANAGER, now=NOON)
+
+    assert await list_breaks(app_database, stall) == []

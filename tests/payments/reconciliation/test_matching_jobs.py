@@ -1,7 +1,7 @@
 """Runs of the matching: killed in the middle, two at once, by the clock, and what they undo."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from core.db import Database
 from core.jobs.periodic import JobDatabases
 from core.tenancy import open_org_transaction
 from payments.credits.corrections import mark_same_money
-from payments.reconciliation import matching
+from payments.reconciliation import matching, queries
 from payments.reconciliation.jobs import make_matcher, queue_matching, queue_matching_of
 from payments.refunds.rules import write_memo
 from payments.statements.rules import MATCH
@@ -177,6 +177,66 @@ async def test_a_run_for_new_credits_looks_at_the_lines_around_their_days_alone(
         ):
             assert (await ended(app_database, job_id, org_id=stall.org.id)).status == "done"
         assert await read_rules(app_database, stall, [old, new]) == rules
+
+
+async def set_run(database: Database, stall: PayableStall, *, at: datetime = NOON) -> None:
+    """Let the account have been looked through at an instant, and swept not long ago."""
+    async with open_org_transaction(database, stall.org.id) as session:
+        await queries.lock_account(session, stall.org.id, stall.account_id)
+        await session.execute(
+            text("UPDATE account_matching SET matched_at = :at, swept_at = now()"), {"at": at}
+        )
+
+
+async def find_due(database: Database) -> list[bool]:
+    """Whether each due account is due as a whole."""
+    async with database.begin() as session:
+        due = await queries.find_due_accounts(
+            session, stale_before=read_clock() - HOUR, overlap=timedelta(minutes=10), limit=9
+        )
+    return [is_whole for _, _, is_whole in due]
+
+
+async def test_credits_that_no_open_line_can_be_make_no_account_due(
+    app_database: Database, worker_database: Database, stall: PayableStall
+) -> None:
+    await add_lines(app_database, stall, Line(booked_on=TODAY - timedelta(days=9)))
+    await set_run(app_database, stall)
+
+    for days_before, due in ((0, []), (14, []), (7, []), (8, [False])):
+        await receive(
+            app_database,
+            stall,
+            bank_reference=ft(days_before),
+            days_before=days_before,
+            now=NOON + HOUR,
+        )
+        if days_before == 8:  # of the days that a minute's run looks at
+            async with open_org_transaction(app_database, stall.org.id) as session:
+                await session.execute(
+                    text("UPDATE account_matching SET matched_at = matched_at - :ago"),
+                    {"ago": 2 * timedelta(days=1)},
+                )
+        assert await find_due(worker_database) == due
+
+
+async def test_an_account_with_a_proof_by_the_same_money_is_due_without_open_lines(
+    app_database: Database, worker_database: Database, stall: PayableStall
+) -> None:
+    await receive(app_database, stall, bank_reference=ft(1))
+    await add_lines(app_database, stall, Line(bank_reference=ft(1)))
+    await match(app_database, stall)
+    await set_run(app_database, stall, at=NOON + HOUR)
+    assert await find_due(worker_database) == []
+    async with open_org_transaction(app_database, stall.org.id) as session:
+        query = text("SELECT credit_id FROM proofs")
+        credit_id = (await session.execute(query)).scalar_one()
+        await mark_same_money(session, stall.org.id, credit_id, actor=MANAGER, now=NOON)
+
+    assert await find_due(worker_database) == [True]
+    await match(app_database, stall)
+    await set_run(app_database, stall, at=NOON + HOUR)
+    assert await find_due(worker_database) == []  # though its line is open
 
 
 async def test_a_proof_goes_over_to_the_credit_that_stays_of_the_same_money(

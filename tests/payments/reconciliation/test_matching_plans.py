@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ from core.clock import day_bounds
 from core.db import open_database, open_engine
 from core.ids import new_id
 from ops.postgres.supervisor import Cluster
-from payments.reconciliation import queries, queries_candidates, queries_views
+from payments.reconciliation import queries, queries_aging, queries_candidates, queries_views
 from payments.reconciliation.matching import BEGIN
 from tests.world.constants import NOON
 from tests.world.databases import FreshDatabase, create_database
@@ -168,4 +169,32 @@ def test_suggestions_are_looked_for_in_the_days_around_a_line_alone(
         limit=10,
     ):
         assert "ix_bank_transactions_account_time" in plan
+        assert "Seq Scan on bank_transactions" not in plan
+
+
+@pytest.mark.parametrize("statement", [queries.FIND_DUE_ACCOUNTS, queries.FIND_NEW_SPAN])
+def test_new_credits_are_looked_for_in_the_days_around_open_lines_alone(
+    fresh_database: FreshDatabase, lot: PayableStall, statement: Any
+) -> None:
+    values: dict[str, Any] = {"overlap": timedelta(minutes=10), "within": queries.REPORTED_WITHIN}
+    if statement is queries.FIND_DUE_ACCOUNTS:
+        values |= {"stale_before": NOON, "limit": 500}
+    else:
+        values |= {"org_id": lot.org.id, "account_id": lot.account_id}
+    for plan in (
+        explain(fresh_database.app_url, lot, statement, values),
+        explain_generic(fresh_database.app_url, lot, statement, values),
+    ):
+        assert "ix_bank_transactions_account_time" in plan
+        assert "ix_statement_lines_open" in plan
+        for table in ("bank_transactions", "statement_lines", "matches", "proofs"):
+            assert f"Seq Scan on {table}" not in plan
+
+
+def test_credits_of_asked_days_are_looked_for_among_what_came_lately(
+    fresh_database: FreshDatabase, lot: PayableStall
+) -> None:
+    values = {"overlap": timedelta(minutes=10), "limit": 1_000}
+    for plan in plans_of(fresh_database, lot, queries_aging.LIST_LATE_WITHOUT_LINE, **values):
+        assert re.search("ix_bank_transactions_(received|account_time)", plan)
         assert "Seq Scan on bank_transactions" not in plan

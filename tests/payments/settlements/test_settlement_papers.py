@@ -9,6 +9,8 @@ import pytest
 
 from core.clock import read_clock
 from core.ids import new_id
+from payments.breaks.rules import BreakKind
+from payments.decisions.rules import ABOUT_CREDITS
 from payments.ledger.types import Leg
 from payments.settlements.excel import write_workbook
 from payments.settlements.paper import Paper, write_paper, write_rate
@@ -29,6 +31,7 @@ FACTS: dict[str, Any] = {
         ["vietqr", 260_001, 0, 2],
         ["cash", 39_999, 0, 1],
         ["counter_sale", 35_000, 0, 1],
+        ["written_off", 5_000, 0, 1],
         ["refund", 0, 15_000, 1],
     ],
     "gross_vnd": 335_000,
@@ -53,7 +56,6 @@ FACTS: dict[str, Any] = {
         }
     ],
     "carried_count": 1,
-    "carried_vnd": 5_000,
     "drafted_by": PERSON,
     "drafted_at": "2026-11-21T06:00:00+00:00",
     "reviewed_by": PERSON,
@@ -91,6 +93,7 @@ def test_a_pdf_reads_back_as_it_was_written() -> None:
         "Phở Thìn",
         "VietQR (chuyển khoản)",
         "260.001",
+        "Phần thiếu đã xóa sổ (không tính)",
         "Hoa hồng 2,5",
         "−8.000",
         "Phần của Phường, 3,33",
@@ -137,6 +140,30 @@ def test_a_long_list_of_breaks_and_shares_takes_further_pages_with_their_numbers
     assert "Trang 2/" in found
     assert "Tất cả 70 khoản" in found
     assert found.count("Khoản chưa khớp") >= 25  # a kind that has no words yet
+
+
+def test_open_breaks_are_counted_and_never_summed() -> None:
+    shown = [{**FACTS["carried"][0], "kind": kind} for kind in ("short", "refund_due")]
+    paper = a_paper(carried=shown, carried_count=2)
+
+    assert paper.carried_note == "Tất cả 2 khoản; nêu 2 khoản lâu nhất."
+    assert [one.name for one in paper.carried] == ["Khoản thu trả thiếu", "Cần trả lại khách"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *sorted(ABOUT_CREDITS),
+        BreakKind.SHORT,
+        BreakKind.LINE_WITHOUT_CREDIT,
+        BreakKind.CREDIT_WITHOUT_LINE,
+        BreakKind.STATEMENT_GAP,
+    ],
+)
+def test_each_break_that_is_about_a_payees_money_has_words(kind: str) -> None:
+    (row,) = a_paper(carried=[{**FACTS["carried"][0], "kind": kind}]).carried
+
+    assert row.name != "Khoản chưa khớp"
 
 
 def test_a_negative_amount_is_said_as_one() -> None:
@@ -196,6 +223,8 @@ def test_a_workbook_has_totals_and_postings_and_no_formula() -> None:
     assert amounts["Hoàn tiền cho khách"] == -15_000
     assert {f"Phần của {name}, 0,01\u00a0%" for name in FORMULAS} <= set(amounts)
     assert [postings[f"E{row}"] for row in (2, 3, 4)] == [20_000, -15_000, str(2**53)]
+    assert {postings[f"D{row}"] for row in (2, 3, 4)} == {"Thanh toán khoản thu"}
+    assert (totals["A11"], totals["E11"]) == ("Phần thiếu đã xóa sổ (không tính)", "5.000\u00a0₫")
     assert "20.000 bút toán đầu" in str(postings["A5"])
 
 

@@ -57,3 +57,14 @@ async def test_where_a_payee_has_come_to_is_found_by_the_key(
     plan = explain_generic(fresh_database.app_url, stall, queries.FIND_PERIOD_END, values)
 
     assert "pk_settlement_periods" in plan, plan
+
+
+async def test_where_an_organisation_began_is_found_by_the_index_of_first_periods(
+    fresh_database: FreshDatabase, stall: PayableStall
+) -> None:
+    values = {"org_id": stall.org.id}
+
+    plan = explain(fresh_database.app_url, stall, queries.FIND_FIRST_DAY, values, settings=LARGE)
+
+    assert "using ix_settlement_periods_first" in plan, plan
+    assert "Limit" in plan, plan

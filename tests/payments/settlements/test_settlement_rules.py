@@ -1,17 +1,23 @@
 """The division of a period's money: no đồng is lost, and each remainder has its place."""
 
+from datetime import date
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from payments.decisions.rules import WRITTEN_OFF_RAIL
 from payments.settlements.rules import (
     BPS,
     LINES,
     REFUND_LINE,
+    WRITTEN_OFF_LINE,
+    Channel,
     SettlementStatus,
     Share,
     Step,
     Terms,
+    charge_while_open,
     find_terms_fault,
     leads_to,
     line_of,
@@ -83,7 +89,7 @@ terms = st.builds(
     Terms,
     commission_bps=rates,
     fixed_charge_vnd=st.integers(0, 10**6),
-    charge_bps=st.dictionaries(st.sampled_from([*LINES[:-1]]), rates),
+    charge_bps=st.dictionaries(st.sampled_from(Channel), rates),
     shares=shares_of().map(lambda bps: [Share(name=f"{i}", bps=b) for i, b in enumerate(bps)]),
 )
 
@@ -92,7 +98,11 @@ terms = st.builds(
 def test_every_dong_of_a_period_is_somebodys(moved: dict[str, Total], agreed: Terms) -> None:
     found = work_out(moved, agreed)
 
-    posted_vnd = sum(one.credited_vnd - one.debited_vnd for one in moved.values())
+    posted_vnd = sum(
+        one.credited_vnd - one.debited_vnd
+        for line, one in moved.items()
+        if line != WRITTEN_OFF_LINE  # nobody's: nobody paid it
+    )
     taken_vnd = found.charges_vnd + found.fixed_charge_vnd + found.commission_vnd
     parts_vnd = sum(one.amount_vnd for one in found.shares) + found.payee_vnd
     assert found.gross_vnd - found.refunds_vnd == posted_vnd
@@ -114,6 +124,32 @@ def test_refunds_are_no_part_of_gross_and_lower_what_the_commission_is_taken_of(
     assert (found.net_vnd, found.payee_vnd) == (711_000, 711_000)
 
 
+def test_what_was_written_off_is_in_no_amount() -> None:
+    agreed = Terms(commission_bps=1_000, fixed_charge_vnd=500, shares=[Share(name="A", bps=5_000)])
+    moved = {"vietqr": Total(credited_vnd=15_000, postings=1)}
+    given_up = {WRITTEN_OFF_LINE: Total(credited_vnd=5_000, debited_vnd=1_000, postings=2)}
+
+    assert work_out({**moved, **given_up}, agreed) == work_out(moved, agreed)
+
+
+def test_the_rail_of_a_write_off_is_the_one_that_decisions_write() -> None:
+    assert line_of("payment", WRITTEN_OFF_RAIL) == WRITTEN_OFF_LINE
+
+
+@pytest.mark.parametrize(
+    ("closed_on", "charge_vnd"),
+    [(None, 500), (date(2026, 11, 1), 500), (date(2026, 10, 31), 0)],
+)
+def test_who_was_closed_before_a_period_has_no_fixed_charge(
+    closed_on: date | None, charge_vnd: int
+) -> None:
+    agreed = Terms(commission_bps=1_000, fixed_charge_vnd=500)
+
+    found = charge_while_open(agreed, closed_on=closed_on, first_day=date(2026, 11, 1))
+
+    assert (found.fixed_charge_vnd, found.commission_bps) == (charge_vnd, 1_000)
+
+
 @pytest.mark.parametrize(
     ("cause", "rail", "line"),
     [
@@ -121,6 +157,8 @@ def test_refunds_are_no_part_of_gross_and_lower_what_the_commission_is_taken_of(
         ("payment_reversal", "toll", "toll"),
         ("payment", "a_new_rail", "other"),
         ("payment", None, "other"),
+        ("payment", "write_off", "written_off"),
+        ("payment_reversal", "write_off", "written_off"),
         ("match", None, "counter_sale"),
         ("match_reversal", None, "counter_sale"),
         ("shift_close", None, "shift_cash"),

@@ -2,7 +2,6 @@
 
 import asyncio
 from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -110,12 +109,12 @@ async def test_a_statement_that_is_discarded_while_it_is_written_leaves_its_days
     await close_through(app_database, stall, DAY)
     real, parts = jobs._count_part, [0]
 
-    async def discard_after_two(session: Any, org_id: UUID, id_: UUID, carried: Any) -> bool:
+    async def discard_after_two(*given: Any) -> bool:
         parts[0] += 1
         if parts[0] == 3:
             (seen,) = await statements_of(app_database, stall)
             await take(app_database, stall, seen, "discard")
-        return await real(session, org_id, id_, carried)
+        return await real(*given)
 
     monkeypatch.setattr(jobs, "_count_part", discard_after_two)
     (gone,) = await draft(app_database, worker_database, stall)
