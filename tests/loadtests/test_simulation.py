@@ -117,7 +117,7 @@ def test_a_run_begins_on_a_monday_and_is_over_by_now() -> None:
 
 
 @pytest.mark.drill
-@pytest.mark.timeout(3_600)
-def test_five_seeds_of_three_days_and_five_hundred_bills_agree() -> None:
-    plans = [Plan(seed=seed, days=3, bills=500) for seed in range(1, 6)]
+@pytest.mark.timeout(600)
+def test_three_seeds_of_two_days_agree() -> None:
+    plans = [Plan(seed=seed, days=2, bills=24) for seed in range(1, 4)]
     assert main(plans) == 0
