@@ -1,4 +1,4 @@
-"""Whatever the audit log records has its words in both languages, and can be filtered for."""
+"""Whatever the audit log records and webhooks send has its words in both languages."""
 
 import ast
 import re
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from api.http.i18n import LANGUAGES, words_in
 from api.manage.history import OBJECT_KINDS
+from payments.webhooks.rules import GROUPS
 
 ROOT = Path(__file__).parents[3]
 ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
@@ -52,6 +53,12 @@ def test_every_kind_of_object_has_its_word_and_can_be_filtered_for() -> None:
     assert kinds <= set(OBJECT_KINDS)
     for lang in LANGUAGES:
         assert {f"manage.object.{kind}" for kind in kinds} <= words_in(lang).texts.keys()
+
+
+def test_every_group_of_webhook_events_has_its_word() -> None:
+    for lang in LANGUAGES:
+        wanted = {f"webhooks.group.{one.removesuffix('.*')}" for one in GROUPS}
+        assert wanted <= words_in(lang).texts.keys()
 
 
 def test_every_fact_has_its_word() -> None:
