@@ -161,13 +161,13 @@ def _present_paid(whole: WholeStay, org: Org, lang: Language) -> tuple[Paid, ...
     by_bill = [
         Paid(
             words=translate(lang, "ticket.rail.transfer"),
-            amount_vnd=bill.received_vnd,
+            amount_vnd=whole.came_vnd(bill),
             when="" if bill.paid_at is None else present_instant(bill.paid_at),
             number=bill.reference,
             path=f"/p/{org.code}-{bill.public_token}/receipt",
         )
         for bill in whole.bills
-        if bill.received_vnd
+        if whole.came_vnd(bill)
     ]
     collected = [
         Paid(

@@ -1,5 +1,6 @@
 """Stays as a whole, for who asks about one: its driver, and who looks into a complaint."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -25,6 +26,7 @@ from parking.tariffs.pricing import LineCode, PriceLine
 from parking.tariffs.records_errors import LotHasNoTariff
 from parking.vehicles import VehicleClass
 from payments.bills.queries_owners import list_of_owner
+from payments.bills.queries_payments import sum_written_off
 from payments.bills.rules import BillFacts
 
 
@@ -43,6 +45,11 @@ class WholeStay:
     # Of the stay, then of each that was joined into it, the oldest first.
     collections: tuple[CollectionFacts, ...]
     bills: tuple[BillFacts, ...]
+    written_off_vnd: Mapping[UUID, int]  # of a bill's `received_vnd` what never came
+
+    def came_vnd(self, bill: BillFacts) -> int:
+        """Return what came in for a bill, in đồng."""
+        return bill.received_vnd - self.written_off_vnd.get(bill.id, 0)
 
 
 async def open_ticket(
@@ -94,6 +101,11 @@ async def read_whole_stay(
         posted=_post(stay, rates),
         collections=tuple(collections),
         bills=tuple(bills),
+        written_off_vnd={
+            bill.id: await sum_written_off(session, org_id, [bill.id])
+            for bill in bills
+            if bill.received_vnd
+        },
     )
 
 

@@ -8,7 +8,7 @@ from core.db import Database
 from core.tenancy import open_org_transaction
 from identity.people import service
 from identity.people.passwords import Passwords
-from identity.people.rules import Role, Scope, ScopeKind
+from identity.people.rules import Role, Scope, ScopeKind, can_be_scoped
 from registry import REGISTRY
 from tests.world.constants import PASSWORD
 from tests.world.databases import PASSWORD_MEMORY_KIB
@@ -50,7 +50,7 @@ def open_lot(
 
 
 async def employ_at(database: Database, lot: LotFacts, login: str, *roles: Role) -> None:
-    """Let somebody who is held to a lot sign in with PASSWORD."""
+    """Let somebody of a lot sign in with PASSWORD: held to it, where the roles can be."""
     async with open_org_transaction(database, lot.org.id) as session:
         await service.add_staff(
             session,
@@ -61,7 +61,7 @@ async def employ_at(database: Database, lot: LotFacts, login: str, *roles: Role)
             display_name="Anh Tú",
             password=PASSWORD,
             roles=list(roles),
-            scopes=[Scope(ScopeKind.LOT, lot.id)],
+            scopes=[Scope(ScopeKind.LOT, lot.id)] if can_be_scoped(roles) else [],
             hooks=REGISTRY.hooks,
             now=read_clock() - HIRED_BEFORE,
         )

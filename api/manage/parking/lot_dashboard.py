@@ -30,6 +30,7 @@ from parking.tariffs.views import Standing, list_assignments
 
 router = APIRouter(prefix="/manage/lots", include_in_schema=False)
 
+NO_MONEY: Final = ("pass", "exempt", "write_off")  # it has a line, and nobody paid it
 POLLED_EVERY_S: Final = 15
 ALARM_TONES: Final = {
     "over_licence": "bad",
@@ -246,7 +247,7 @@ def _present(manager: ManagerContext, day: LotDay) -> LotLive:
             )
             for one in day.taken
         ),
-        taken_vnd=sum(one.amount_vnd for one in day.taken if one.rail not in ("pass", "exempt")),
+        taken_vnd=sum(one.amount_vnd for one in day.taken if one.rail not in NO_MONEY),
         unpaid_vnd=day.unpaid_vnd,
         alarms=tuple(_present_alarm(manager, one) for one in day.alarms),
         shifts=tuple(

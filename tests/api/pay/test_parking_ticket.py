@@ -13,6 +13,7 @@ from core.clock import read_clock
 from core.db import Database
 from core.ids import new_id
 from core.tenancy import open_org_transaction
+from identity.people.rules import Role
 from parking.exits.leaving import LeaveRequest, leave
 from parking.exits.paying import Taken, collect, open_bill
 from parking.exits.rules import ExitReason
@@ -20,6 +21,7 @@ from parking.exits.standing import get_stay
 from parking.sessions.tickets import write_ticket_code
 from payments.bills.queries import find_bills
 from payments.bills.rules import BillFacts
+from tests.world.breaks import give_up_rest
 from tests.world.clocks import stop_refills
 from tests.world.hubs import Hub
 from tests.world.lots import CAR
@@ -35,6 +37,7 @@ from tests.world.parking_sessions import (
     cash,
     ticket_path_of,
 )
+from tests.world.running_lots import employ_at
 
 pytestmark = pytest.mark.anyio
 
@@ -301,6 +304,27 @@ async def test_paid_by_code_the_page_says_until_when_it_is_covered_and_keeps_the
     receipt = f"/p/{gate.lot.org.code}-{bill.public_token}/receipt"
     assert receipt in left.text
     assert (await driver.get(receipt)).status_code == 200
+
+
+@pytest.mark.slow
+async def test_a_rest_that_was_given_up_is_shown_as_nobodys_payment(
+    hub: Hub, driver: httpx.AsyncClient, gate: Gate, stay_id: UUID, path: str
+) -> None:
+    database, now = hub.services.database, read_clock()
+    await press(driver, path)
+    [bill] = await bills_of(hub, gate, stay_id)
+    await pay(database, gate.stall, bill, amount_vnd=HOURLY_VND - 1_000, now=now)
+    await give_up_rest(database, gate.stall, bill, amount_vnd=1_000, now=now)
+    await let_out(database, gate, stay_id)
+
+    ticket = text_of(await driver.get(path))
+    await employ_at(database, gate.lot, "manager.dxe2", Role.MANAGER)
+    manager = as_reader(await hub.browser("manager.dxe2"))
+    day = text_of(await manager.get(f"/manage/lots/{gate.lot.id}"))
+
+    assert "24.000 ₫ Xem biên nhận" in ticket  # of 25.000
+    assert "Phần thiếu đã xóa sổ 1 lượt 1.000 ₫" in day
+    assert "Đã thu 24.000 ₫" in day
 
 
 async def test_after_the_grace_the_rest_is_due(
