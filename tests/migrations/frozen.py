@@ -8,8 +8,28 @@ from psycopg import sql
 from core.db import Base
 from ops import migrate
 
-# Table → why the frozen data has no row of it. Nothing yet.
-WITHOUT_ROWS: Final[dict[str, str]] = {}
+# The next release is not named before these have rows, made as people make them.
+NOT_YET: Final = "its feature is newer than the last release, and the city does not use it yet"
+# Table → why the frozen data has no row of it.
+WITHOUT_ROWS: Final[dict[str, str]] = {
+    "account_proofs": NOT_YET,
+    "break_decisions": NOT_YET,
+    "break_files": NOT_YET,
+    "break_notes": NOT_YET,
+    "carried_items": NOT_YET,
+    "closed_over_days": NOT_YET,
+    "ledger_day_accounts": NOT_YET,
+    "opening_balances": NOT_YET,
+    "proofs": NOT_YET,
+    "settlement_lines": NOT_YET,
+    "settlement_periods": NOT_YET,
+    "settlement_runs": NOT_YET,
+    "settlement_terms": NOT_YET,
+    "settlements": NOT_YET,
+    "tax_export_layouts": NOT_YET,
+    "tax_export_parts": NOT_YET,
+    "tax_exports": NOT_YET,
+}
 # Column → why no frozen row has a value in it.
 WITHOUT_VALUES: Final[dict[str, str]] = {
     "breaks.owner_id": "no screen lets a person take a break over yet",
@@ -18,6 +38,8 @@ WITHOUT_VALUES: Final[dict[str, str]] = {
     "parking_areas.closed_at": "no route closes an area yet",
     "outages.closed_at": "its outage is caught up with by all but one account",
     "reference_blocks.virtual_account": "its lot is paid into an account of its own",
+    "statement_days.listed_at": NOT_YET,
+    "statement_lines.explanation": NOT_YET,
     "staff.lost_elsewhere_at": "it is emptied when all organisations have handled the loss",
     "tariffs.retired_at": "no route retires a tariff yet",
 }
